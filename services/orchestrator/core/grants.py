@@ -1,0 +1,35 @@
+"""The execution of a granted token: exactly what the step asks for, nothing decided anew."""
+
+from shared.api.enums import ExecutionKind, Intent
+from shared.api.execution import KubernetesExecution
+from shared.api.workflow import WorkflowExecution
+from shared.effects.catalogue import CATALOGUE, canonical
+from shared.workflow.executions import new_execution
+
+
+def forward_execution(
+    workflow: WorkflowExecution,
+    step_name: str,
+    *,
+    attempt: int,
+    fence: int,
+    kind: ExecutionKind = ExecutionKind.FORWARD,
+    intent: Intent = Intent.RUN,
+) -> KubernetesExecution:
+    """Return the execution that carries out (or settles, or voids) one attempt of a step."""
+    step = next(s for s in workflow.spec.workflow_definition.steps if s.name == step_name)
+    action = canonical(step.action)
+    if action is None:
+        message = f"step {step_name} was planned with the unknown action {step.action!r}"
+        raise ValueError(message)
+    return new_execution(
+        workflow,
+        step_name,
+        action=str(action),
+        parameters=step.parameters,
+        timeout=step.timeout or CATALOGUE[action].timeout,
+        attempt=attempt,
+        fence=fence,
+        kind=kind,
+        intent=intent,
+    )

@@ -1,0 +1,177 @@
+"""Closed lists of words that appear in spec and status.
+
+One enum per concept; every writer and reader shares it.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Phase(StrEnum):
+    """One-word summary of a workflow, derived from its slices by `shared.workflow.phases`."""
+
+    PENDING = "Pending"
+    PLANNING = "Planning"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    EXECUTING = "Executing"
+    PAUSED = "Paused"
+    ROLLING_BACK = "RollingBack"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    ROLLED_BACK = "RolledBack"
+    ROLLBACK_FAILED = "RollbackFailed"
+    DEGRADED = "Degraded"
+    CANCELLED = "Cancelled"
+
+
+TERMINAL_PHASES: Final = frozenset(
+    {
+        Phase.COMPLETED,
+        Phase.FAILED,
+        Phase.ROLLED_BACK,
+        Phase.ROLLBACK_FAILED,
+        Phase.DEGRADED,
+        Phase.CANCELLED,
+    }
+)
+
+
+class StepPhase(StrEnum):
+    """Where one step stands."""
+
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    BLOCKED = "Blocked"
+    RUNNING = "Running"
+    VERIFYING = "Verifying"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+
+
+SETTLED_STEP_PHASES: Final = frozenset({StepPhase.COMPLETED, StepPhase.FAILED, StepPhase.SKIPPED})
+
+
+class ExecutionPhase(StrEnum):
+    """Where one KubernetesExecution stands."""
+
+    PENDING = "Pending"
+    VALIDATING = "Validating"
+    WAITING_APPROVAL = "WaitingApproval"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+
+TERMINAL_EXECUTION_PHASES: Final = frozenset(
+    {ExecutionPhase.COMPLETED, ExecutionPhase.FAILED, ExecutionPhase.CANCELLED}
+)
+
+
+class ExecutionKind(StrEnum):
+    """Direction of an execution: one step forward, or the undo of one."""
+
+    FORWARD = "forward"
+    ROLLBACK = "rollback"
+    SETTLE = "settle"
+
+
+class Intent(StrEnum):
+    """What may be done with an execution; fixed at its creation."""
+
+    RUN = "Run"
+    SETTLE = "Settle"
+    VOID = "Void"
+
+
+class ErrorType(StrEnum):
+    """Why a step failed."""
+
+    TIMEOUT = "timeout"
+    PERMISSION_DENIED = "permission_denied"
+    RESOURCE_NOT_FOUND = "resource_not_found"
+    RESOURCE_CONFLICT = "resource_conflict"
+    RESOURCE_QUOTA_EXCEEDED = "resource_quota_exceeded"
+    VALIDATION_ERROR = "validation_error"
+    PRECONDITION_FAILED = "precondition_failed"
+    POSTCONDITION_FAILED = "postcondition_failed"
+    POLICY_DENIED = "policy_denied"
+    CANCELLED = "cancelled"
+    UNKNOWN_ERROR = "unknown_error"
+
+
+class RollbackType(StrEnum):
+    """What happens after a critical step failed."""
+
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+    NONE = "None"
+
+
+class RollbackPhase(StrEnum):
+    """Where the way back stands."""
+
+    NOT_REQUESTED = "NotRequested"
+    AWAITING_TRIGGER = "AwaitingTrigger"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class RollbackStepPhase(StrEnum):
+    """Where the undo of one step stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+
+
+class Control(StrEnum):
+    """What a person asks of a workflow after its creation."""
+
+    PAUSE = "pause"
+    CANCEL = "cancel"
+    ROLLBACK = "rollback"
+
+
+class Health(StrEnum):
+    """Combined health of the steps of a workflow."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+
+
+class Action(StrEnum):
+    """Canonical action names this version can carry out."""
+
+    SCALE_DEPLOYMENT = "scale_deployment"
+    RESTART_DEPLOYMENT = "restart_deployment"
+    UPDATE_IMAGE = "update_image"
+    WAIT_FOR_CONDITION = "wait_for_condition"
+    NOTIFY_ONLY = "notify_only"
+
+
+class ExecutionMode(StrEnum):
+    """How independent steps are ordered."""
+
+    PARALLEL = "parallel"
+    SEQUENTIAL = "sequential"
+
+
+class OnInFlight(StrEnum):
+    """What happens to running siblings after a critical failure."""
+
+    WAIT = "wait"
+    CANCEL = "cancel"
+
+
+class OnDrift(StrEnum):
+    """What an undo does when somebody else changed the target meanwhile."""
+
+    SKIP = "skip"
+    FORCE = "force"
+    ASK = "ask"

@@ -1,0 +1,112 @@
+"""Typed parameters of every action, as they stand in a step and in an execution.
+
+`Parameters` is a union keyed by action: exactly the key of the step's action may be set.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+ObjectName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        description="Name of the object, as Kubernetes spells it.",
+    ),
+]
+Namespace = Annotated[
+    str,
+    Meta(
+        max_length=63,
+        pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$",
+        description="Namespace of the object; empty means the workflow's own.",
+    ),
+]
+Duration = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$",
+        description="Go-style duration such as 90s, 5m or 1h30m.",
+    ),
+]
+
+
+class ScaleDeployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Set the replica count of a Deployment and wait until it is rolled out."""
+
+    deployment: ObjectName
+    namespace: Namespace = ""
+    replicas: Annotated[int, Meta(ge=0, le=1000, description="Replicas to end up with.")]
+
+
+class RestartDeployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Restart the pods of a Deployment by a rolling update and wait for it."""
+
+    deployment: ObjectName
+    namespace: Namespace = ""
+
+
+class UpdateImage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Change the image of one container of a Deployment and wait for the rollout."""
+
+    deployment: ObjectName
+    namespace: Namespace = ""
+    container: Annotated[
+        str, Meta(min_length=1, max_length=63, description="Name of the container to change.")
+    ]
+    new_image: Annotated[
+        str, Meta(min_length=1, max_length=512, description="Image reference to run.")
+    ]
+
+
+class TargetResource(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An object that a step looks at."""
+
+    kind: Annotated[str, Meta(min_length=1, max_length=63, description="Kind, such as Deployment.")]
+    name: ObjectName
+    namespace: Namespace = ""
+
+
+class WaitForCondition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Wait until a condition of an object is true; changes nothing."""
+
+    target_resource: Annotated[
+        TargetResource, Meta(description="The object to look at: Deployment, Job or Pod.")
+    ]
+    condition: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=128,
+            description="Type of the condition, such as Available or DeploymentAvailable.",
+        ),
+    ]
+
+
+class NotifyOnly(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Tell people something; changes nothing in the cluster."""
+
+    message: Annotated[str, Meta(min_length=1, max_length=1024, description="What to say.")]
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Parameters keyed by action; set the one that belongs to the step's action."""
+
+    scale_deployment: Annotated[
+        ScaleDeployment | None, Meta(description="For action scale_deployment.")
+    ] = None
+    restart_deployment: Annotated[
+        RestartDeployment | None, Meta(description="For action restart_deployment.")
+    ] = None
+    update_image: Annotated[UpdateImage | None, Meta(description="For action update_image.")] = None
+    wait_for_condition: Annotated[
+        WaitForCondition | None, Meta(description="For action wait_for_condition.")
+    ] = None
+    notify_only: Annotated[NotifyOnly | None, Meta(description="For action notify_only.")] = None
+
+
+ActionParameters = ScaleDeployment | RestartDeployment | UpdateImage | WaitForCondition | NotifyOnly

@@ -1,0 +1,57 @@
+"""The headers of every message, in CloudEvents binary form.
+
+The source is the CloudEvents NATS protocol binding 1.0: attributes become `ce-` headers,
+the body stays as it is. Trace and correlation travel beside them.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+SPEC_VERSION: Final = "1.0"
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader may want to know without opening the body."""
+
+    id: str
+    source: str
+    """`<cluster>/<service>/<pod>`."""
+    type: str
+    """Such as `mendflow.step-granted.v1`."""
+    subject: str
+    """`<namespace>/<name>` of the workflow."""
+    time: datetime
+    uid: str
+    generation: int = 0
+    resource_version: str = ""
+    step: str = ""
+    attempt: int = 0
+    fence: int = 0
+    correlation: str = ""
+    causation: str = ""
+    traceparent: str = ""
+
+
+def to_headers(envelope: Envelope) -> dict[str, str]:
+    """Return the headers, leaving out what is empty."""
+    headers = {
+        "ce-specversion": SPEC_VERSION,
+        "ce-id": envelope.id,
+        "ce-source": envelope.source,
+        "ce-type": envelope.type,
+        "ce-subject": envelope.subject,
+        "ce-time": envelope.time.isoformat().replace("+00:00", "Z"),
+        "ce-datacontenttype": "application/json",
+        "wf-uid": envelope.uid,
+        "wf-gen": str(envelope.generation or ""),
+        "wf-rv": envelope.resource_version,
+        "wf-step": envelope.step,
+        "wf-attempt": str(envelope.attempt or ""),
+        "wf-fence": str(envelope.fence or ""),
+        "wf-correlation": envelope.correlation,
+        "wf-causation": envelope.causation,
+        "traceparent": envelope.traceparent,
+    }
+    return {name: value for name, value in headers.items() if value}

@@ -1,0 +1,28 @@
+"""Go-style durations: `90s`, `5m`, `1h30m`, `250ms`."""
+
+import re
+from datetime import timedelta
+from typing import Final
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_WHOLE: Final = re.compile(r"^(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+$")
+
+
+def parse(text: str) -> timedelta:
+    """Return the length of a Go-style duration.
+
+    Raises:
+        ValueError: when the text is anything else, such as "5 minutes".
+    """
+    if not _WHOLE.match(text):
+        message = f"{text!r} is no duration; write it like 90s, 5m or 1h30m"
+        raise ValueError(message)
+    return timedelta(
+        seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    )
+
+
+def render(length: timedelta) -> str:
+    """Return a duration as seconds with milliseconds, such as `1.250s`."""
+    return f"{max(0.0, length.total_seconds()):.3f}s"

@@ -1,0 +1,44 @@
+"""The table of legal phase transitions (requirements C1); all others are refused.
+
+`docs/states.md` is generated from it. A write that plans and finishes planning at once
+passes through Planning, so its two hops count as one legal move.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from shared.api.enums import Phase
+
+LEGAL: Final[Mapping[Phase, frozenset[Phase]]] = {
+    Phase.PENDING: frozenset({Phase.PLANNING, Phase.CANCELLED}),
+    Phase.PLANNING: frozenset(
+        {Phase.AWAITING_APPROVAL, Phase.EXECUTING, Phase.FAILED, Phase.CANCELLED}
+    ),
+    Phase.AWAITING_APPROVAL: frozenset({Phase.EXECUTING, Phase.FAILED, Phase.CANCELLED}),
+    Phase.EXECUTING: frozenset(
+        {
+            Phase.AWAITING_APPROVAL,
+            Phase.PAUSED,
+            Phase.COMPLETED,
+            Phase.ROLLING_BACK,
+            Phase.DEGRADED,
+            Phase.FAILED,
+            Phase.CANCELLED,
+        }
+    ),
+    Phase.PAUSED: frozenset({Phase.EXECUTING, Phase.CANCELLED}),
+    Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED}),
+    Phase.DEGRADED: frozenset({Phase.ROLLING_BACK}),
+    Phase.COMPLETED: frozenset(),
+    Phase.FAILED: frozenset(),
+    Phase.ROLLED_BACK: frozenset(),
+    Phase.ROLLBACK_FAILED: frozenset(),
+    Phase.CANCELLED: frozenset(),
+}
+
+
+def is_legal(before: Phase, after: Phase) -> bool:
+    """Return whether a single write may move a workflow from `before` to `after`."""
+    if before is after or after in LEGAL[before]:
+        return True
+    return before is Phase.PENDING and after in LEGAL[Phase.PLANNING]
