@@ -71,6 +71,15 @@ def decide(
     )
 
 
+def ledger_names(workflow: WorkflowExecution) -> list[ExecutionName]:
+    """Return the executions a decision has to know: those of the token holders."""
+    return [
+        name_of(workflow, name, token.attempt, kind)
+        for name, token in workflow.status.tokens.items()
+        for kind in (ExecutionKind.FORWARD, ExecutionKind.SETTLE)
+    ]
+
+
 def effective_limit(workflow: WorkflowExecution, limit: int) -> int:
     """Return how many steps of this workflow may be in flight at once."""
     strategy = workflow.spec.execution_strategy

@@ -34,6 +34,14 @@ def decide(
     )
 
 
+def may_move(workflow: WorkflowExecution) -> bool:
+    """Return whether the way back of a workflow may have something to do."""
+    rollback = workflow.status.rollback
+    if rollback is None:
+        return rollback_is_due(workflow)
+    return rollback.phase is RollbackPhase.RUNNING or reverse.is_triggered(workflow)
+
+
 def wanted_execution(
     workflow: WorkflowExecution, executions: Executions
 ) -> KubernetesExecution | None:

@@ -1,0 +1,95 @@
+"""The terminal status of an execution: completed or failed, with what is known."""
+
+from datetime import datetime
+
+import msgspec
+
+from services.executor.core.changes import RefusedError
+from shared.api.enums import ExecutionPhase
+from shared.api.execution import (
+    AffectedResource,
+    CapturedInverse,
+    ExecutionResults,
+    ExecutionStatus,
+    KubernetesExecution,
+)
+from shared.api.meta import Condition, ConditionStatus
+from shared.api.results import StepResult
+from shared.workflow.durations import render
+
+_MAX_MESSAGE = 256
+
+
+def completed(claim: KubernetesExecution, result: StepResult, *, now: datetime) -> ExecutionStatus:
+    """Return the status of an execution that reached its goal."""
+    took = render(now - (claim.status.start_time or now))
+    timed = msgspec.structs.replace(result, execution_time=took)
+    outcome = ExecutionResults(
+        success=True,
+        start_time=claim.status.start_time,
+        end_time=now,
+        duration=took,
+        resources_affected=_affected(claim, claim.status.rollback_information),
+        reason="ActionSucceeded",
+        result=timed,
+    )
+    return _ended(claim, ExecutionPhase.COMPLETED, outcome, message="", now=now)
+
+
+def failed(claim: KubernetesExecution, error: RefusedError, *, now: datetime) -> ExecutionStatus:
+    """Return the status of an execution that did not reach its goal."""
+    message = str(error)[:_MAX_MESSAGE]
+    outcome = ExecutionResults(
+        success=False,
+        start_time=claim.status.start_time,
+        end_time=now,
+        duration=render(now - (claim.status.start_time or now)),
+        error_type=error.error,
+        error_message=message,
+        reason=error.reason,
+    )
+    return _ended(claim, ExecutionPhase.FAILED, outcome, message=message, now=now)
+
+
+def _ended(
+    claim: KubernetesExecution,
+    phase: ExecutionPhase,
+    outcome: ExecutionResults,
+    *,
+    message: str,
+    now: datetime,
+) -> ExecutionStatus:
+    condition = Condition(
+        type=str(phase),
+        status=ConditionStatus.TRUE,
+        reason=outcome.reason,
+        message=message,
+        last_transition_time=now,
+        observed_generation=claim.metadata.generation,
+    )
+    return msgspec.structs.replace(
+        claim.status,
+        phase=phase,
+        message=message,
+        completion_time=now,
+        conditions=[condition],
+        execution_results=outcome,
+    )
+
+
+def _affected(
+    claim: KubernetesExecution, inverse: CapturedInverse | None
+) -> list[AffectedResource]:
+    if inverse is None or inverse.target is None:
+        return []
+    target = inverse.target
+    return [
+        AffectedResource(
+            kind=target.kind,
+            namespace=target.namespace,
+            name=target.name,
+            action=claim.spec.action,
+            before=", ".join(inverse.before.values())[:_MAX_MESSAGE],
+            after=", ".join(inverse.after.values())[:_MAX_MESSAGE],
+        )
+    ]

@@ -1,0 +1,92 @@
+"""Whether a step says what to do, and gives the parameters that belong to it.
+
+Owns the rules between an action and its parameters. Their types and ranges are checked
+when the object is decoded and are not repeated here.
+"""
+
+from typing import Final
+
+import msgspec
+
+from services.planner.core.defects import Defect, Reason, step_path
+from shared.api.enums import Action
+from shared.api.parameters import NotifyOnly, Parameters, WaitForCondition
+from shared.api.workflow_spec import Step
+from shared.effects.catalogue import CATALOGUE, canonical, parameters_of
+
+WAITABLE_KINDS: Final = ("Deployment", "Job", "Pod")
+_SPELLING: Final = {field.name: field.encode_name for field in msgspec.structs.fields(Parameters)}
+
+
+def action_defects(step: Step, *, namespace: str) -> list[Defect]:
+    """Return what is wrong with the action of a step and its parameters.
+
+    Args:
+        step: The step to look at.
+        namespace: The workflow's own, the only one it may act in.
+    """
+    known = ", ".join(Action)
+    if not step.action.strip():
+        message = f"say what the step does, one of {known}"
+        return [_defect(step, "action", message, reason=Reason.MISSING_ACTION)]
+    action = canonical(step.action)
+    if action is None:
+        message = f"{step.action!r} is no action of this version; use one of {known}"
+        return [_defect(step, "action", message, reason=Reason.UNKNOWN_ACTION)]
+    return [
+        *_key_defects(step, action),
+        *_namespace_defects(step, action, namespace=namespace),
+        *_kind_defects(step, action),
+    ]
+
+
+def _key_defects(step: Step, action: Action) -> list[Defect]:
+    wanted = CATALOGUE[action].parameters_key
+    given = [key for key in _SPELLING if getattr(step.parameters, key) is not None]
+    found = [
+        _defect(
+            step,
+            f"parameters.{_SPELLING[key]}",
+            f"it belongs to another action than {action}; remove it",
+        )
+        for key in given
+        if key != wanted
+    ]
+    if wanted not in given:
+        message = f"{action} needs parameters.{_SPELLING[wanted]}; set it"
+        found.insert(0, _defect(step, "parameters", message))
+    return found
+
+
+def _namespace_defects(step: Step, action: Action, *, namespace: str) -> list[Defect]:
+    key = f"parameters.{_SPELLING[CATALOGUE[action].parameters_key]}"
+    match parameters_of(action, step.parameters):
+        case None | NotifyOnly():
+            return []
+        case WaitForCondition(target_resource=target):
+            given, path = target.namespace, f"{key}.targetResource.namespace"
+        case other:
+            given, path = other.namespace, f"{key}.namespace"
+    if given in {"", namespace}:
+        return []
+    message = (
+        f"a workflow may only act in its own namespace {namespace!r}, not in {given!r}; "
+        "leave it empty or create the workflow there"
+    )
+    return [_defect(step, path, message)]
+
+
+def _kind_defects(step: Step, action: Action) -> list[Defect]:
+    match parameters_of(action, step.parameters):
+        case WaitForCondition(target_resource=target) if target.kind not in WAITABLE_KINDS:
+            message = f"{target.kind!r} cannot be waited for; use {', '.join(WAITABLE_KINDS)}"
+            path = "parameters.waitForCondition.targetResource.kind"
+            return [_defect(step, path, message)]
+        case _:
+            return []
+
+
+def _defect(
+    step: Step, field: str, message: str, *, reason: Reason = Reason.INVALID_PARAMETERS
+) -> Defect:
+    return Defect(path=step_path(step.name, field=field), reason=reason, message=message)

@@ -1,0 +1,77 @@
+"""How long one attempt of a step may take, and whether its durations can be read.
+
+The default stands in the catalogue. Parsing alone is not enough: a duration of thirty
+digits fits the schema and no clock.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from services.planner.core.defects import Defect, Reason, step_path
+from shared.api.workflow_spec import Step
+from shared.effects.catalogue import CATALOGUE, canonical
+from shared.workflow import durations
+
+MAX_TIMEOUT: Final = timedelta(minutes=15)
+_FALLBACK: Final = timedelta(minutes=5)
+
+
+def default_timeout(step: Step) -> timedelta:
+    """Return the longest time of an attempt when the step names none."""
+    action = canonical(step.action)
+    return durations.parse(CATALOGUE[action].timeout) if action else _FALLBACK
+
+
+def step_timeout(step: Step) -> timedelta:
+    """Return the longest time of one attempt of a validated step."""
+    return durations.parse(step.timeout) if step.timeout is not None else default_timeout(step)
+
+
+def duration_defects(step: Step) -> list[Defect]:
+    """Return the durations of a step that are unreadable, zero or too long."""
+    found = _timeout_problem(step)
+    policy = step.retry_policy
+    texts = {
+        "retryPolicy.initialDelay": policy.initial_delay if policy else None,
+        "retryPolicy.maxDelay": policy.max_delay if policy else None,
+    }
+    problems = {"timeout": found} | {
+        field: _unreadable(text) for field, text in texts.items() if text is not None
+    }
+    return [
+        Defect(
+            path=step_path(step.name, field=field),
+            reason=Reason.INVALID_DURATION,
+            message=problem,
+        )
+        for field, problem in problems.items()
+        if problem
+    ]
+
+
+def _timeout_problem(step: Step) -> str:
+    if step.timeout is None:
+        return ""
+    length = _length(step.timeout)
+    if length is None:
+        return _unreadable(step.timeout)
+    if length <= timedelta(0):
+        return "a step needs time to run; set more than zero, or remove it for the default"
+    limit = max(MAX_TIMEOUT, default_timeout(step))
+    minutes = f"{limit.total_seconds() / 60:g}m"
+    return (
+        f"{step.timeout} is longer than {minutes}; set {minutes} or less" if length > limit else ""
+    )
+
+
+def _unreadable(text: str) -> str:
+    if _length(text) is not None:
+        return ""
+    return f"{text!r} is no duration; write it like 90s, 5m or 1h30m"
+
+
+def _length(text: str) -> timedelta | None:
+    try:
+        return durations.parse(text)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,108 @@
+"""The planner's shell: read a workflow, validate and plan it, save the plan, say so."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from services.planner.core.plan import initial_steps, make_plan
+from services.planner.core.validate import Defect, validate
+from shared.api.enums import Phase
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_status import Approval, ValidationResults, WorkflowStatus
+from shared.contracts import consumers
+from shared.contracts.subjects import Fact
+from shared.outcome import Ack, Outcome
+from shared.worker.context import Context
+from shared.worker.keys import Hint, WorkflowKey
+from shared.worker.reconciler import GONE, WorkflowReconciler
+
+_MAX_ERRORS = 32
+_MAX_ERROR_LENGTH = 512
+
+
+class Planner:
+    """Plans every workflow once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.reconciler = WorkflowReconciler(context, self.reconcile, consumers=[consumers.PLANNER])
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.reconciler.run()
+
+    async def reconcile(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
+        """Plan the workflow unless it is planned already."""
+        del hints
+        view = await self._context.workflows.fetch(key.namespace, key.name)
+        if view is None or view.workflow.metadata.uid != key.uid:
+            return GONE
+        if not needs_planning(view.workflow):
+            return Ack(note="planned already")
+        saved = await self._context.workflows.update(
+            key.namespace, key.name, key.uid, self._decide, view=view
+        )
+        if saved is None:
+            return GONE
+        await self._announce(saved)
+        return Ack(note=str(saved.status.phase))
+
+    def _decide(self, workflow: WorkflowExecution) -> WorkflowStatus | None:
+        if not needs_planning(workflow):
+            return None
+        now = self._context.clock.now()
+        begun = msgspec.structs.replace(
+            workflow.status,
+            start_time=now,
+            planning_start_time=now,
+            planning_complete_time=now,
+            total_steps=len(workflow.spec.workflow_definition.steps),
+        )
+        defects = validate(workflow)
+        if defects:
+            errors = [_render(defect) for defect in defects[:_MAX_ERRORS]]
+            return msgspec.structs.replace(
+                begun, validation_results=ValidationResults(validation_errors=errors)
+            )
+        plan = make_plan(workflow)
+        return msgspec.structs.replace(
+            begun,
+            execution_plan=plan,
+            plan_revision=plan.revision,
+            steps=initial_steps(workflow, plan),
+            approval=self._approval(begun.total_steps),
+            validation_results=ValidationResults(),
+        )
+
+    def _approval(self, steps: int) -> Approval:
+        threshold = self._context.approval_threshold
+        if steps <= threshold:
+            return Approval()
+        reason = f"{steps} steps, more than the {threshold} that run without approval"
+        return Approval(required=True, reason=reason)
+
+    async def _announce(self, workflow: WorkflowExecution) -> None:
+        context, status = self._context, workflow.status
+        if status.phase is Phase.FAILED:
+            context.recorder.warning(workflow, reason=status.reason, message=status.message)
+            await context.publisher.fact(workflow, Fact.PLAN_FAILED)
+            context.log.info("plan refused", workflow=workflow.metadata.name, reason=status.reason)
+            return
+        plan = status.execution_plan
+        batches = len(plan.batches) if plan else 0
+        context.recorder.normal(
+            workflow, reason="Planned", message=f"{status.total_steps} steps, {batches} batches"
+        )
+        await context.publisher.fact(workflow, Fact.PLAN_READY)
+        context.log.info(
+            "plan published", workflow=workflow.metadata.name, steps=status.total_steps
+        )
+
+
+def needs_planning(workflow: WorkflowExecution) -> bool:
+    """Return whether a workflow has neither a plan nor a verdict against it."""
+    return workflow.status.phase in {Phase.PENDING, Phase.PLANNING}
+
+
+def _render(defect: Defect) -> str:
+    return f"{defect.path}: {defect.reason}: {defect.message}"[:_MAX_ERROR_LENGTH]

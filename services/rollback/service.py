@@ -1,0 +1,139 @@
+"""The rollback service's shell: move the way back on, one undo at a time.
+
+The reserved token in `status.rollback.steps` is written before the undo's execution is
+created, as the orchestrator does with its ledger.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from services.rollback.core import trigger
+from shared.api.enums import TERMINAL_PHASES, Phase
+from shared.api.execution import KubernetesExecution
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_status import WorkflowStatus
+from shared.contracts import consumers
+from shared.contracts.subjects import Fact
+from shared.errors import AlreadyExistsError
+from shared.ids import ExecutionName
+from shared.outcome import Ack, Outcome
+from shared.worker.context import Context
+from shared.worker.keys import Hint, WorkflowKey
+from shared.worker.reconciler import GONE, WorkflowReconciler
+from shared.workflow.executions import is_ours
+
+_FINISHED: Final = frozenset(str(p) for p in TERMINAL_PHASES - {Phase.DEGRADED})
+_FACTS: Final = {
+    Phase.ROLLING_BACK: Fact.ROLLBACK_STEP,
+    Phase.ROLLED_BACK: Fact.ROLLBACK_DONE,
+    Phase.ROLLBACK_FAILED: Fact.ROLLBACK_DONE,
+    Phase.DEGRADED: Fact.ROLLBACK_DONE,
+    Phase.FAILED: Fact.ROLLBACK_DONE,
+}
+_CALM: Final = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
+_MAX_MOVES: Final = 3
+"""Begin, first undo, and one more: enough to reach an execution or the end in one visit."""
+
+
+class Rollback:
+    """Undoes what was completed after a critical step failed."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.reconciler = WorkflowReconciler(
+            context,
+            self.reconcile,
+            consumers=consumers.ROLLBACK,
+            is_finished=lambda item: _phase_of(item) in _FINISHED,
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.reconciler.run()
+
+    async def reconcile(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
+        """Move the way back of a workflow on as far as it goes without waiting."""
+        del hints
+        for _ in range(_MAX_MOVES):
+            moved = await self._move(key)
+            if isinstance(moved, Ack):
+                return moved
+        return Ack(note="rolling back")
+
+    async def _move(self, key: WorkflowKey) -> Ack | None:
+        """Make one move; None when another one may follow at once."""
+        context = self._context
+        view = await context.workflows.fetch(key.namespace, key.name)
+        if view is None or view.workflow.metadata.uid != key.uid:
+            return GONE
+        if not trigger.may_move(view.workflow):
+            return Ack(note="nothing to undo")
+        executions = await self._read(view.workflow)
+
+        def moved(workflow: WorkflowExecution) -> WorkflowStatus | None:
+            return trigger.decide(workflow, executions, now=context.clock.now())
+
+        saved = await context.workflows.update(key.namespace, key.name, key.uid, moved, view=view)
+        if saved is None:
+            return GONE
+        waiting = await self._carry_out(saved, executions)
+        await self._announce(view.workflow, saved)
+        changed = saved.status.rollback != view.workflow.status.rollback
+        return None if changed and not waiting else Ack(note=str(saved.status.phase))
+
+    async def _read(self, workflow: WorkflowExecution) -> dict[ExecutionName, KubernetesExecution]:
+        found = await self._context.executions.of_workflow(
+            workflow.metadata.namespace, workflow.metadata.uid
+        )
+        return {ExecutionName(each.metadata.name): each for each in found}
+
+    async def _carry_out(
+        self,
+        workflow: WorkflowExecution,
+        executions: dict[ExecutionName, KubernetesExecution],
+    ) -> bool:
+        """Create and drive the undo that holds the token; return whether one is in flight."""
+        wanted = trigger.wanted_execution(workflow, executions)
+        if wanted is None:
+            return False
+        found = executions.get(ExecutionName(wanted.metadata.name))
+        execution = found or await self._create(workflow, wanted)
+        if execution is None or execution.is_terminal:
+            return False
+        await self._context.publisher.command(execution)
+        return True
+
+    async def _create(
+        self, workflow: WorkflowExecution, wanted: KubernetesExecution
+    ) -> KubernetesExecution | None:
+        context, meta = self._context, wanted.metadata
+        try:
+            return await context.executions.create(wanted)
+        except AlreadyExistsError:
+            found = await context.executions.fetch(meta.namespace, meta.name)
+        if found is not None and not is_ours(found, wanted):
+            message = f"KubernetesExecution {meta.name} belongs to somebody else"
+            context.recorder.warning(workflow, reason="NameCollision", message=message)
+            return None
+        return found
+
+    async def _announce(self, before: WorkflowExecution, after: WorkflowExecution) -> None:
+        status, context = after.status, self._context
+        if status.rollback == before.status.rollback:
+            return
+        fact = _FACTS.get(status.phase)
+        if status.phase is not before.status.phase:
+            if status.phase is Phase.ROLLING_BACK:
+                fact = Fact.ROLLBACK_STARTED
+            record = context.recorder.normal if status.phase in _CALM else context.recorder.warning
+            record(after, reason=str(status.phase), message=status.message)
+            context.log.info(
+                "rollback moved", workflow=after.metadata.name, newPhase=str(status.phase)
+            )
+        if fact is not None:
+            version = after.metadata.resource_version
+            await context.publisher.fact(after, fact, occurrence=version)
+
+
+def _phase_of(item: dict[str, Any]) -> str:
+    return str(item.get("status", {}).get("phase", ""))

@@ -1,0 +1,111 @@
+"""The watcher's shell: list and watch, and ring a bell for each change that matters.
+
+Owns no state: after a restart it lists again, and ids derived from object and version make
+the repeats harmless. The election only saves work.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from services.watcher.core.observe import (
+    DELETED,
+    Observation,
+    Seen,
+    observe_execution,
+    observe_workflow,
+    seen,
+)
+from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION, Kind
+from shared.contracts import bell, subjects
+from shared.contracts.bell import Bell
+from shared.contracts.envelope import Envelope, to_headers
+from shared.contracts.subjects import Service
+from shared.errors import TransientError
+from shared.ids import Uid
+from shared.kube.lease import Election
+from shared.kube.port import Object
+from shared.kube.watch import ListWatch
+from shared.worker.context import Context
+
+Observe = Callable[..., Observation | None]
+
+_PUBLISHING = 32
+"""Bells on their way at once; a relist of thousands must not wait for each in turn."""
+
+
+class Watcher:
+    """Publishes what happens to the custom resources."""
+
+    def __init__(self, context: Context, election: Election | None) -> None:
+        """Build it; without an election it always publishes."""
+        self._context = context
+        self._election = election
+        self._gate = asyncio.Semaphore(_PUBLISHING)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._election is not None:
+                tasks.create_task(self._election.run())
+            tasks.create_task(self._follow(WORKFLOW_EXECUTION, observe_workflow))
+            tasks.create_task(self._follow(KUBERNETES_EXECUTION, observe_execution))
+
+    async def _follow(self, kind: Kind, observe: Observe) -> None:
+        context = self._context
+        known: dict[str, Seen] = {}
+        changes = ListWatch(
+            context.cluster,
+            kind,
+            namespace=context.namespace,
+            clock=context.clock,
+            on_reconnect=context.metrics.watch_reconnected,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            async for change in changes.changes():
+                raw = change.object
+                uid = raw["metadata"]["uid"]
+                found = observe(change.type, raw, before=known.get(uid))
+                if change.type == DELETED:
+                    known.pop(uid, None)
+                else:
+                    known[uid] = seen(raw)
+                if found is not None and self._is_leading():
+                    await self._gate.acquire()
+                    tasks.create_task(self._publish(kind, found, raw))
+
+    def _is_leading(self) -> bool:
+        return self._election is None or self._election.is_leader
+
+    async def _publish(self, kind: Kind, found: Observation, raw: Object) -> None:
+        context = self._context
+        annotations = raw["metadata"].get("annotations", {})
+        envelope = Envelope(
+            id=found.event_id,
+            source=f"mendflow/{Service.WATCHER}/{context.identity}",
+            type=f"mendflow.{found.fact}.v1",
+            subject=f"{found.namespace}/{found.workflow}",
+            time=context.clock.now(),
+            uid=found.uid,
+            generation=found.generation,
+            resource_version=found.resource_version,
+            step=found.step,
+            correlation=annotations.get("kubernaut.ai/correlationID", found.uid),
+        )
+        body = Bell(
+            namespace=found.namespace,
+            workflow=found.workflow,
+            uid=Uid(found.uid),
+            step=found.step,
+            execution=found.execution,
+        )
+        try:
+            await context.bus.publish(
+                subjects.event(Uid(found.uid), Service.WATCHER, found.fact),
+                bell.encode(body),
+                headers=to_headers(envelope),
+                message_id=found.event_id,
+            )
+        except TransientError as error:
+            context.log.debug("message not published", kind=kind.kind, reason=error.reason)
+        finally:
+            self._gate.release()

@@ -1,0 +1,263 @@
+"""The cluster port over the official client's async transport.
+
+Only connection and credentials come from the library: bodies are decoded by msgspec, which
+costs a tenth of building model objects. Every request waits for the rate limiter and is
+bounded in time on our side, because a frozen API server never answers.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+
+from shared.api.groups import Kind
+from shared.clock import Clock
+from shared.errors import TransientError
+from shared.kube.errors import WatchExpiredError, translate
+from shared.kube.port import Change, Listing, Object
+from shared.kube.ratelimit import RateLimiter
+
+_PAGE: Final = 500
+_REQUEST_S: Final = 15.0
+_WATCH_SERVER_S: Final = (240, 300)
+_WATCH_SILENCE_S: Final = 90.0
+"""Bookmarks arrive about once a minute; longer silence means a dead connection."""
+
+OnRequest = Callable[[str, str, int], None]
+"""Told verb, resource and status code of every request."""
+
+
+class ApiCluster:
+    """Requests to one API server."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        field_manager: str,
+        limiter: RateLimiter,
+        on_request: OnRequest = lambda *_: None,
+    ) -> None:
+        """Build it; enter it as a context before use."""
+        self._configuration = configuration
+        self._field_manager = field_manager
+        self._limiter = limiter
+        self._on_request = on_request
+        self._api: ApiClient | None = None
+
+    @classmethod
+    async def connect(  # noqa: PLR0913 - connection settings
+        cls,
+        *,
+        kubeconfig: str,
+        context: str = "",
+        field_manager: str,
+        qps: float,
+        burst: int,
+        clock: Clock,
+        on_wait: Callable[[float], None] = lambda _: None,
+        on_request: OnRequest = lambda *_: None,
+    ) -> Self:
+        """Return a cluster from a kubeconfig file, or from the pod's own account if empty."""
+        configuration = Configuration()
+        if kubeconfig:
+            await config.load_kube_config(
+                config_file=kubeconfig,
+                context=context or None,
+                client_configuration=configuration,
+            )
+        else:
+            config.load_incluster_config(client_configuration=configuration)
+        configuration.connection_pool_maxsize = 128
+        limiter = RateLimiter(qps=qps, burst=burst, clock=clock, on_wait=on_wait)
+        return cls(
+            configuration, field_manager=field_manager, limiter=limiter, on_request=on_request
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the connection pool."""
+        self._api = ApiClient(configuration=self._configuration)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        if self._api is not None:
+            await self._api.close()
+
+    async def read(self, kind: Kind, name: str, *, namespace: str = "") -> Object | None:
+        """Return the live object, or None when there is none."""
+        path = _path(kind, namespace, name)
+        code, body, retry_after = await self._send("GET", path, resource=kind.plural)
+        if code == 404:  # noqa: PLR2004 - HTTP
+            return None
+        return _decoded(code, body, request=f"get {kind.plural} {name}", retry_after=retry_after)
+
+    async def list(self, kind: Kind, *, namespace: str = "", label_selector: str = "") -> Listing:
+        """Return all objects, page after page; a page that expired starts the list over."""
+        while True:
+            try:
+                return await self._list_once(kind, namespace, label_selector)
+            except WatchExpiredError:
+                await asyncio.sleep(0.1)
+
+    async def _list_once(self, kind: Kind, namespace: str, selector: str) -> Listing:
+        items: list[Object] = []
+        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            code, body, retry_after = await self._send(
+                "GET", _path(kind, namespace), query=query, resource=kind.plural
+            )
+            page = _decoded(code, body, request=f"list {kind.plural}", retry_after=retry_after)
+            items += page["items"]
+            following = page["metadata"].get("continue")
+            if not following:
+                version = page["metadata"]["resourceVersion"]
+                return Listing(items=items, resource_version=version)
+            query["continue"] = following
+
+    async def create(self, kind: Kind, body: Object, *, namespace: str = "") -> Object:
+        """Create an object; AlreadyExistsError when the name is taken."""
+        code, answer, retry_after = await self._send(
+            "POST",
+            _path(kind, namespace),
+            query={"fieldManager": self._field_manager},
+            body=body,
+            resource=kind.plural,
+        )
+        return _decoded(code, answer, request=f"create {kind.plural}", retry_after=retry_after)
+
+    async def patch(
+        self,
+        kind: Kind,
+        name: str,
+        body: Object,
+        *,
+        namespace: str = "",
+        subresource: str = "",
+    ) -> Object:
+        """Merge-patch an object; a resourceVersion in the body makes it a compare-and-swap."""
+        code, answer, retry_after = await self._send(
+            "PATCH",
+            _path(kind, namespace, name, subresource),
+            query={"fieldManager": self._field_manager},
+            body=body,
+            resource=f"{kind.plural}/{subresource}" if subresource else kind.plural,
+        )
+        request = f"patch {kind.plural} {name}"
+        return _decoded(code, answer, request=request, retry_after=retry_after)
+
+    async def watch(
+        self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
+    ) -> AsyncIterator[Change]:
+        """Yield changes until the server or the silence limit ends the watch."""
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(random.randint(*_WATCH_SERVER_S)),  # noqa: S311, TID251 - jitter
+            "resourceVersion": resource_version,
+        } | ({"fieldSelector": f"metadata.name={name}"} if name else {})
+        await self._limiter.wait()
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=_REQUEST_S, sock_read=_WATCH_SILENCE_S
+        )
+        response = await self._open("GET", _path(kind, namespace), query, None, timeout)
+        try:
+            self._on_request("WATCH", kind.plural, response.status)
+            if response.status >= 400:  # noqa: PLR2004 - HTTP
+                body = await response.read()
+                raise translate(response.status, body, request=f"watch {kind.plural}")
+            async for line in _lines(response):
+                yield _change(line, request=f"watch {kind.plural}")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise TransientError("WatchEnded", str(error)) from error
+        finally:
+            response.close()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        resource: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+    ) -> tuple[int, bytes, str]:
+        await self._limiter.wait()
+        timeout = aiohttp.ClientTimeout(total=_REQUEST_S)
+        try:
+            async with asyncio.timeout(_REQUEST_S + 1):
+                response = await self._open(method, path, query or {}, body, timeout)
+                data = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise TransientError("ApiUnavailable", f"{method} {path}: {error!r}"[:256]) from error
+        self._on_request(method, resource, response.status)
+        return response.status, data, response.headers.get("Retry-After", "")
+
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Object | None,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own settings object
+    ) -> aiohttp.ClientResponse:
+        if self._api is None:
+            message = "the cluster was not entered as a context"
+            raise RuntimeError(message)
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/merge-patch+json"
+            if method == "PATCH"
+            else "application/json",
+        }
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], None, None, None)
+        url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            answer = await self._api.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=timeout
+            )
+        except ApiException as error:
+            raise TransientError("ApiUnavailable", str(error)[:256]) from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def _path(kind: Kind, namespace: str = "", name: str = "", subresource: str = "") -> str:
+    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    parts = [root]
+    if namespace and kind.namespaced:
+        parts.append(f"namespaces/{namespace}")
+    parts += [part for part in (kind.plural, name, subresource) if part]
+    return "/".join(parts)
+
+
+def _decoded(code: int, body: bytes, *, request: str, retry_after: str) -> Any:
+    if code >= 400:  # noqa: PLR2004 - HTTP
+        raise translate(code, body, request=request, retry_after=retry_after)
+    return msgspec.json.decode(body)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Split the stream at newlines; objects may be longer than any read buffer."""
+    pending = bytearray()
+    async for chunk in response.content.iter_any():
+        pending += chunk
+        while (end := pending.find(b"\n")) >= 0:
+            line = bytes(pending[:end])
+            del pending[: end + 1]
+            if line:
+                yield line
+
+
+def _change(line: bytes, *, request: str) -> Change:
+    raw = msgspec.json.decode(line)
+    if raw["type"] == "ERROR":
+        body = msgspec.json.encode(raw["object"])
+        raise translate(int(raw["object"].get("code", 500)), body, request=request)
+    return Change(type=raw["type"], object=raw["object"])

@@ -1,0 +1,79 @@
+"""The one translator from what the Kubernetes client raises to our own errors.
+
+Looks at code *and* reason: a 409 on create means the name is taken, a 409 on a write means
+somebody was faster, and a 500 that says the request is too large will never pass.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from shared.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    MendflowError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+)
+
+_MAX_MESSAGE = 256
+
+
+class WatchExpiredError(TransientError):
+    """The version a watch or a list started from is gone (410): list anew."""
+
+
+class ApiStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The `Status` object in the body of a refused request."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: dict[str, Any] | None = None
+
+
+def parse_status(body: bytes) -> ApiStatus:
+    """Return the Status in an error body; an empty one when there is none."""
+    try:
+        return msgspec.json.decode(body, type=ApiStatus)
+    except msgspec.DecodeError:
+        return ApiStatus(message=body[:_MAX_MESSAGE].decode(errors="replace"))
+
+
+def translate(code: int, body: bytes, *, request: str, retry_after: str = "") -> MendflowError:
+    """Return the error that a refused request stands for.
+
+    Args:
+        code: HTTP status code.
+        body: response body.
+        request: verb and resource, for the message.
+        retry_after: value of the Retry-After header, in seconds.
+    """
+    status = parse_status(body)
+    message = f"{request}: {status.message}"[:_MAX_MESSAGE]
+    match code:
+        case HTTPStatus.CONFLICT if status.reason == "AlreadyExists":
+            return AlreadyExistsError("AlreadyExists", message)
+        case HTTPStatus.CONFLICT:
+            return ConflictError("Conflict", message)
+        case HTTPStatus.NOT_FOUND:
+            return NotFoundError("NotFound", message)
+        case HTTPStatus.GONE:
+            return WatchExpiredError("Expired", message)
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            wait = float(retry_after) if retry_after.isdigit() else None
+            return TransientError("TooManyRequests", message, retry_after_s=wait)
+        case HTTPStatus.UNAUTHORIZED:
+            return TransientError("Unauthorized", message)
+        case HTTPStatus.FORBIDDEN:
+            return PermanentError("Forbidden", message)
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return PermanentError("TooLarge", message)
+        case _ if code >= HTTPStatus.INTERNAL_SERVER_ERROR and "too large" in status.message:
+            return PermanentError("TooLarge", message)
+        case _ if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return TransientError("ApiUnavailable", message)
+        case _:
+            return PermanentError("Invalid", message)

@@ -1,0 +1,193 @@
+"""Typed reading and writing of our two kinds: every status write is a compare-and-swap.
+
+On a conflict the object is read and the decision made again; an old value is never sent
+twice. Five tries, then the caller's message is retried later (requirements C4).
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from shared.api.enums import ExecutionPhase
+from shared.api.execution import ExecutionStatus, KubernetesExecution
+from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
+from shared.api.meta import WORKFLOW_UID_LABEL
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_status import WorkflowStatus
+from shared.errors import ConflictError, ContractError, NotFoundError
+from shared.ids import Uid
+from shared.kube.apply import merge_patch, to_json
+from shared.kube.port import Cluster, Object
+
+_WAITS_S: Final = (0.1, 0.2, 0.4, 0.8)
+
+Decide = Callable[[WorkflowExecution], WorkflowStatus | None]
+Finish = Callable[[WorkflowExecution, WorkflowStatus], WorkflowStatus]
+
+
+class WorkflowView(msgspec.Struct, frozen=True, kw_only=True):
+    """A workflow as read, with the raw status that holds fields this version may not know."""
+
+    workflow: WorkflowExecution
+    raw_status: dict[str, Any]
+
+
+class WorkflowStore:
+    """Reads workflows and writes one service's slice of their status."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        finish: Finish,
+        on_conflict: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Build it; `finish` fills in what is derived, and refuses what must not be written."""
+        self._cluster = cluster
+        self._finish = finish
+        self._on_conflict = on_conflict
+
+    async def fetch(self, namespace: str, name: str) -> WorkflowView | None:
+        """Return the live workflow, or None. Raises ContractError when it cannot be decoded."""
+        raw = await self._cluster.read(WORKFLOW_EXECUTION, name, namespace=namespace)
+        return None if raw is None else _view(raw)
+
+    async def update(
+        self,
+        namespace: str,
+        name: str,
+        uid: Uid,
+        decide: Decide,
+        *,
+        view: WorkflowView | None = None,
+    ) -> WorkflowExecution | None:
+        """Swap in what `decide` makes of the live workflow.
+
+        Returns the workflow as it is afterwards, written or not; None when it is gone.
+
+        Raises:
+            ConflictError: after five tries, each on a fresh read.
+        """
+        for wait in (*_WAITS_S, None):
+            current = view or await self.fetch(namespace, name)
+            view = None
+            if current is None or current.workflow.metadata.uid != uid:
+                return None
+            try:
+                return await self._swap(current, decide)
+            except ConflictError:
+                self._on_conflict()
+                if wait is None:
+                    raise
+                await asyncio.sleep(_jittered(wait))
+            except NotFoundError:
+                return None
+        return None
+
+    async def _swap(self, view: WorkflowView, decide: Decide) -> WorkflowExecution:
+        workflow = view.workflow
+        decided = decide(workflow)
+        if decided is None:
+            return workflow
+        after = self._finish(workflow, decided)
+        patch = merge_patch(view.raw_status, workflow.status, after)
+        if not patch:
+            return workflow
+        meta = workflow.metadata
+        body: Object = {
+            "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version},
+            "status": patch,
+        }
+        raw = await self._cluster.patch(
+            WORKFLOW_EXECUTION,
+            meta.name,
+            body,
+            namespace=meta.namespace,
+            subresource="status",
+        )
+        return _view(raw).workflow
+
+
+class ExecutionStore:
+    """Reads, creates and answers executions."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def fetch(self, namespace: str, name: str) -> KubernetesExecution | None:
+        """Return the live execution, or None. Raises ContractError when it cannot be decoded."""
+        raw = await self._cluster.read(KUBERNETES_EXECUTION, name, namespace=namespace)
+        return None if raw is None else _execution(raw)
+
+    async def of_workflow(self, namespace: str, uid: Uid) -> list[KubernetesExecution]:
+        """Return all executions of one workflow."""
+        listing = await self._cluster.list(
+            KUBERNETES_EXECUTION, namespace=namespace, label_selector=f"{WORKFLOW_UID_LABEL}={uid}"
+        )
+        return [_execution(item) for item in listing.items]
+
+    async def create(self, execution: KubernetesExecution) -> KubernetesExecution:
+        """Create an execution under its derived name. Raises AlreadyExistsError."""
+        body = to_json(execution)
+        body.pop("status", None)
+        meta = execution.metadata
+        body["metadata"] = {
+            key: body["metadata"][key]
+            for key in ("name", "namespace", "labels", "annotations", "ownerReferences")
+        }
+        raw = await self._cluster.create(KUBERNETES_EXECUTION, body, namespace=meta.namespace)
+        return _execution(raw)
+
+    async def write_status(
+        self, execution: KubernetesExecution, status: ExecutionStatus
+    ) -> KubernetesExecution:
+        """Swap in a status on the version that was read. Raises ConflictError, NotFoundError."""
+        meta = execution.metadata
+        patch = merge_patch(to_json(execution.status), execution.status, status)
+        body: Object = {
+            "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version},
+            "status": patch,
+        }
+        raw = await self._cluster.patch(
+            KUBERNETES_EXECUTION,
+            meta.name,
+            body,
+            namespace=meta.namespace,
+            subresource="status",
+        )
+        return _execution(raw)
+
+    async def cancel(
+        self, execution: KubernetesExecution, *, message: str, now: datetime
+    ) -> KubernetesExecution:
+        """Mark an unclaimed execution Cancelled. Raises ConflictError when a claim was faster."""
+        cancelled = msgspec.structs.replace(
+            execution.status,
+            phase=ExecutionPhase.CANCELLED,
+            message=message,
+            completion_time=now,
+        )
+        return await self.write_status(execution, cancelled)
+
+
+def _view(raw: Object) -> WorkflowView:
+    try:
+        workflow = msgspec.convert(raw, WorkflowExecution)
+    except msgspec.ValidationError as error:
+        raise ContractError("Undecodable", str(error)) from error
+    return WorkflowView(workflow=workflow, raw_status=raw.get("status", {}))
+
+
+def _execution(raw: Object) -> KubernetesExecution:
+    try:
+        return msgspec.convert(raw, KubernetesExecution)
+    except msgspec.ValidationError as error:
+        raise ContractError("Undecodable", str(error)) from error
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311, TID251 - jitter only

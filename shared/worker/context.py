@@ -1,0 +1,43 @@
+"""What a service is handed at start: its ports, its stores, its name.
+
+Wired by hand in `shared.worker.running`; nothing below it reads the environment.
+"""
+
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from shared.bus.port import Bus
+from shared.clock import Clock
+from shared.contracts.subjects import Service
+from shared.kube.events import EventRecorder
+from shared.kube.port import Cluster
+from shared.kube.store import ExecutionStore, WorkflowStore
+from shared.telemetry.metrics import Metrics
+from shared.worker.publisher import Publisher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The world as one service sees it."""
+
+    service: Service
+    identity: str
+    """Name of this replica; two replicas never share one."""
+    clock: Clock
+    cluster: Cluster
+    bus: Bus
+    workflows: WorkflowStore
+    executions: ExecutionStore
+    publisher: Publisher
+    recorder: EventRecorder
+    metrics: Metrics
+    log: FilteringBoundLogger
+    namespace: str
+    """Namespace to work in; empty for all."""
+    system_namespace: str
+    """Where leases are kept."""
+    resync_s: float
+    """Mean period of the walk over all unfinished workflows."""
+    max_parallel_steps: int
+    approval_threshold: int

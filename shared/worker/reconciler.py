@@ -1,0 +1,177 @@
+"""Feeds one reconcile function: from messages, from the resync, and from its own reminders.
+
+All three end in the same call, one at a time per workflow. Losing every message only means
+that the resync finds the work, one period later.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from shared.api.enums import TERMINAL_PHASES
+from shared.api.groups import WORKFLOW_EXECUTION
+from shared.bus.port import Delivery
+from shared.contracts.consumers import Consumer
+from shared.contracts.subjects import Fact
+from shared.errors import FencedError, MendflowError, TransientError
+from shared.ids import Uid
+from shared.outcome import Ack, Outcome, Park
+from shared.worker.context import Context
+from shared.worker.keys import RESYNC, Hint, WorkflowKey, hint_of, read_bell
+
+Reconcile = Callable[[WorkflowKey, Sequence[Hint]], Awaitable[Outcome]]
+
+GONE: Final = Ack(note="workflow gone")
+_JITTER: Final = 0.2
+_REMEMBERED: Final = 20_000
+_RESYNC_CONCURRENCY: Final = 8
+_FINISHED: Final = frozenset(str(phase) for phase in TERMINAL_PHASES)
+
+
+class WorkflowReconciler:
+    """Calls `reconcile` for a workflow whenever there may be something to do."""
+
+    def __init__(
+        self,
+        context: Context,
+        reconcile: Reconcile,
+        *,
+        consumers: Sequence[Consumer],
+        ignored: frozenset[Fact] = frozenset(),
+        is_finished: Callable[[dict[str, Any]], bool] | None = None,
+    ) -> None:
+        """Build it.
+
+        Args:
+            context: the service's world.
+            reconcile: looks at one workflow and does what its service owes it.
+            consumers: durable consumers whose messages wake it.
+            ignored: facts that never mean work for this service.
+            is_finished: tells from a raw object that no work can be left.
+        """
+        self._context = context
+        self._reconcile = reconcile
+        self._consumers = consumers
+        self._ignored = {str(fact) for fact in ignored}
+        self._is_finished = is_finished or _is_terminal
+        self._locks: dict[Uid, asyncio.Lock] = {}
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._reminders: dict[Uid, asyncio.TimerHandle] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._resync_forever())
+            for consumer in self._consumers:
+                tasks.create_task(
+                    self._context.bus.consume(consumer, _lane_of, self._on_deliveries)
+                )
+
+    def resync_now(self) -> None:
+        """Walk all unfinished workflows soon: the bus came back, or lost its store."""
+        self._wake.set()
+
+    def remind(self, key: WorkflowKey, *, after_s: float) -> None:
+        """Look at a workflow again after a while; the earliest reminder wins."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + after_s
+        pending = self._reminders.get(key.uid)
+        if pending is not None and not pending.cancelled() and pending.when() <= due:
+            return
+        if pending is not None:
+            pending.cancel()
+        self._reminders[key.uid] = loop.call_at(due, self._ring, key)
+
+    def _ring(self, key: WorkflowKey) -> None:
+        self._reminders.pop(key.uid, None)
+        if self._tasks is not None:
+            self._tasks.create_task(self._safely(key, [Hint(fact=RESYNC)]))
+
+    async def _on_deliveries(self, lane: str, deliveries: list[Delivery]) -> Outcome:
+        del lane
+        hints = [hint_of(delivery) for delivery in deliveries]
+        if all(hint.fact in self._ignored for hint in hints):
+            return Ack(note="nothing for this service")
+        bell = read_bell(deliveries[-1])
+        key = WorkflowKey(namespace=bell.namespace, name=bell.workflow, uid=bell.uid)
+        outcome = await self._locked(key, hints)
+        deleted = any(hint.fact == Fact.WFE_DELETED for hint in hints)
+        if outcome is not GONE:
+            self._remember(key.uid)
+        elif key.uid not in self._known and not deleted:
+            return Park(reason="UnknownWorkflow", message=f"no workflow {key} with this uid")
+        return outcome
+
+    async def _locked(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
+        lock = self._locks.setdefault(key.uid, asyncio.Lock())
+        try:
+            async with lock:
+                return await self._reconcile(key, hints)
+        finally:
+            if not lock.locked():
+                self._locks.pop(key.uid, None)
+
+    async def _safely(self, key: WorkflowKey, hints: Sequence[Hint]) -> None:
+        """Reconcile without a message to answer: failures wait for the next resync."""
+        log = self._context.log.bind(workflow=key.name, namespace=key.namespace, uid=key.uid)
+        try:
+            outcome = await self._locked(key, hints)
+        except FencedError as error:
+            log.debug("lost a claim", reason=error.reason)
+        except TransientError as error:
+            log.debug("will be looked at again", reason=error.reason)
+        except MendflowError as error:
+            log.warning("cannot be reconciled", reason=error.reason, error=str(error))
+        except Exception:
+            log.exception("reconcile crashed")
+        else:
+            if outcome is not GONE:
+                self._remember(key.uid)
+
+    async def _resync_forever(self) -> None:
+        while True:
+            self._wake.clear()
+            await self._resync()
+            spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311, TID251 - jitter only
+            try:
+                async with asyncio.timeout(self._context.resync_s * spread):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _resync(self) -> None:
+        context = self._context
+        try:
+            listing = await context.cluster.list(WORKFLOW_EXECUTION, namespace=context.namespace)
+        except MendflowError as error:
+            context.log.warning("resync could not list workflows", reason=error.reason)
+            return
+        gate = asyncio.Semaphore(_RESYNC_CONCURRENCY)
+
+        async def look(item: dict[str, Any]) -> None:
+            meta = item["metadata"]
+            key = WorkflowKey(namespace=meta["namespace"], name=meta["name"], uid=Uid(meta["uid"]))
+            async with gate:
+                await self._safely(key, [Hint(fact=RESYNC)])
+
+        unfinished = [item for item in listing.items if not self._is_finished(item)]
+        await asyncio.gather(*(look(item) for item in unfinished))
+
+    def _remember(self, uid: str) -> None:
+        self._known[uid] = None
+        self._known.move_to_end(uid)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def _is_terminal(item: dict[str, Any]) -> bool:
+    return item.get("status", {}).get("phase") in _FINISHED
+
+
+def _lane_of(delivery: Delivery) -> str:
+    return read_bell(delivery).uid

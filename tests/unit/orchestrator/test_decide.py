@@ -1,0 +1,194 @@
+"""The ledger: what is granted, kept and released."""
+
+import msgspec
+import pytest
+
+from services.orchestrator.core import settle
+from services.orchestrator.core.decide import SETTLING, decide
+from shared.api.enums import (
+    ExecutionKind,
+    ExecutionMode,
+    ExecutionPhase,
+    Intent,
+    Phase,
+    StepPhase,
+)
+from shared.api.meta import NamedRef
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_spec import ExecutionStrategy
+from tests.support.builders import (
+    NOW,
+    by_name,
+    diamond,
+    execution_of,
+    forward_name,
+    make_workflow,
+    planned,
+    scale_step,
+    with_steps,
+)
+
+
+def granted(workflow: WorkflowExecution, limit: int = 5) -> WorkflowExecution:
+    status = decide(workflow, {}, now=NOW, limit=limit)
+    assert status is not None
+    return msgspec.structs.replace(workflow, status=status)
+
+
+def test_only_steps_without_open_needs_are_granted() -> None:
+    workflow = granted(planned(make_workflow(diamond())))
+
+    assert set(workflow.status.tokens) == {"a"}
+    assert workflow.status.active_steps == 1
+    assert workflow.status.queued_steps == 0
+
+
+def test_the_limit_is_never_exceeded_and_the_rest_queues_in_plan_order() -> None:
+    workflow = granted(planned(make_workflow([scale_step(f"s{i}") for i in range(8)])))
+
+    assert list(workflow.status.tokens) == ["s0", "s1", "s2", "s3", "s4"]
+    assert [token.fence for token in workflow.status.tokens.values()] == [1, 2, 3, 4, 5]
+    assert (workflow.status.active_steps, workflow.status.queued_steps) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        (ExecutionStrategy(max_parallel_steps=2), 2),
+        (ExecutionStrategy(max_parallel_steps=50), 5),
+        (ExecutionStrategy(mode=ExecutionMode.SEQUENTIAL), 1),
+    ],
+    ids=["lower wins", "service limit holds", "sequential is one"],
+)
+def test_the_smaller_limit_holds(strategy: ExecutionStrategy, expected: int) -> None:
+    steps = [scale_step(f"s{i}") for i in range(8)]
+    workflow = granted(planned(make_workflow(steps, strategy=strategy)))
+
+    assert len(workflow.status.tokens) == expected
+
+
+def test_as_two_finish_two_start_in_one_write() -> None:
+    workflow = granted(planned(make_workflow([scale_step(f"s{i}") for i in range(8)])))
+    done = by_name(
+        *(execution_of(workflow, s, phase=ExecutionPhase.COMPLETED) for s in ("s1", "s3"))
+    )
+    judged = with_steps(workflow, {"s1": StepPhase.COMPLETED, "s3": StepPhase.COMPLETED})
+
+    status = decide(judged, done, now=NOW, limit=5)
+
+    assert status is not None
+    assert list(status.tokens) == ["s0", "s2", "s4", "s5", "s6"]
+    assert status.last_fence == 7
+
+
+def test_a_token_is_kept_until_its_execution_is_terminal() -> None:
+    workflow = granted(planned(make_workflow(diamond())))
+    running = by_name(execution_of(workflow, "a", phase=ExecutionPhase.RUNNING, claimed=True))
+    claimed_done = with_steps(workflow, {"a": StepPhase.COMPLETED})
+
+    status = decide(claimed_done, running, now=NOW, limit=5)
+
+    assert status is not None
+    assert "a" in status.tokens
+
+
+def test_a_lowered_limit_starts_nothing_and_kills_nothing() -> None:
+    steps = [scale_step(f"s{i}") for i in range(8)]
+    workflow = granted(planned(make_workflow(steps)))
+
+    assert decide(workflow, {}, now=NOW, limit=2) is None
+
+
+def test_after_a_critical_failure_nothing_starts_and_pending_steps_are_skipped() -> None:
+    workflow = granted(planned(make_workflow([scale_step("a"), scale_step("b", needs=["a"])])))
+    failed = with_steps(workflow, {"a": StepPhase.FAILED})
+    ended = by_name(execution_of(workflow, "a", phase=ExecutionPhase.FAILED))
+
+    status = decide(failed, ended, now=NOW, limit=5)
+
+    assert status is not None
+    assert status.tokens == {}
+    assert [step.phase for step in status.steps] == [StepPhase.FAILED, StepPhase.SKIPPED]
+
+
+def test_a_tolerated_failure_skips_its_dependents_only() -> None:
+    steps = [
+        scale_step("a", critical=False),
+        scale_step("b", needs=["a"]),
+        scale_step("c", needs=["b"]),
+        scale_step("d"),
+    ]
+    workflow = with_steps(planned(make_workflow(steps)), {"a": StepPhase.FAILED})
+
+    status = decide(workflow, {}, now=NOW, limit=5)
+
+    assert status is not None
+    assert set(status.tokens) == {"d"}
+    assert status.skipped_steps == 2
+
+
+def test_an_unclaimed_execution_of_an_unwanted_step_is_revoked() -> None:
+    workflow = granted(planned(make_workflow([scale_step("a"), scale_step("b")])))
+    failing = with_steps(workflow, {"a": StepPhase.FAILED})
+    waiting = execution_of(workflow, "b")
+
+    orders = settle.orders(failing, by_name(waiting))
+
+    assert settle.Revoke(execution=waiting) in orders
+
+
+def test_an_unwanted_token_without_execution_gets_a_tombstone() -> None:
+    workflow = granted(planned(make_workflow([scale_step("a"), scale_step("b")])))
+    failing = with_steps(workflow, {"a": StepPhase.FAILED})
+    steps = [
+        msgspec.structs.replace(s, execution_ref=NamedRef(name="x")) for s in failing.status.steps
+    ]
+    failing = msgspec.structs.replace(
+        failing, status=msgspec.structs.replace(failing.status, steps=steps)
+    )
+
+    created = [o for o in settle.orders(failing, {}) if isinstance(o, settle.Create)]
+
+    assert {o.execution.spec.intent for o in created} == {Intent.VOID}
+
+
+def test_a_wanted_token_whose_execution_nobody_saw_is_created_again() -> None:
+    workflow = granted(planned(make_workflow(diamond())))
+
+    (order,) = settle.orders(workflow, {})
+
+    assert isinstance(order, settle.Create)
+    assert order.execution.metadata.name == forward_name(workflow, "a")
+    assert order.execution.spec.intent is Intent.RUN
+
+
+def test_a_deleted_execution_is_settled_under_a_new_fence_never_run_again() -> None:
+    workflow = granted(planned(make_workflow(diamond())))
+    deleted = frozenset({forward_name(workflow, "a")})
+
+    status = decide(workflow, {}, now=NOW, limit=5, deleted=deleted)
+
+    assert status is not None
+    assert status.tokens["a"].fence == 2
+    assert status.steps[0].message == SETTLING
+    (order,) = settle.orders(msgspec.structs.replace(workflow, status=status), {})
+    assert isinstance(order, settle.Create)
+    assert order.execution.spec.kind is ExecutionKind.SETTLE
+    assert order.execution.spec.intent is Intent.SETTLE
+    assert order.execution.metadata.name != forward_name(workflow, "a")
+
+
+def test_deciding_twice_changes_nothing_more() -> None:
+    workflow = granted(planned(make_workflow(diamond())))
+
+    assert decide(workflow, {}, now=NOW, limit=5) is None
+
+
+@pytest.mark.parametrize("phase", [p for p in Phase if p is not Phase.EXECUTING])
+def test_nothing_is_granted_outside_executing(phase: Phase) -> None:
+    workflow = planned(make_workflow(diamond()))
+    moved = msgspec.structs.replace(
+        workflow, status=msgspec.structs.replace(workflow.status, phase=phase)
+    )
+
+    assert decide(moved, {}, now=NOW, limit=5) is None
