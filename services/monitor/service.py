@@ -33,6 +33,10 @@ class Monitor:
         """Work until cancelled."""
         await self.reconciler.run()
 
+    def resync_now(self) -> None:
+        """Walk all unfinished workflows soon."""
+        self.reconciler.resync_now()
+
     async def reconcile(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
         """Bring the steps of a workflow up to date with their executions."""
         del hints

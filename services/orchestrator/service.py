@@ -42,6 +42,10 @@ class Orchestrator:
         """Work until cancelled."""
         await self.reconciler.run()
 
+    def resync_now(self) -> None:
+        """Walk all unfinished workflows soon."""
+        self.reconciler.resync_now()
+
     async def reconcile(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
         """Bring the ledger of a workflow, and the executions of its tokens, up to date."""
         view = await self._context.workflows.fetch(key.namespace, key.name)

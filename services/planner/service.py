@@ -31,6 +31,10 @@ class Planner:
         """Work until cancelled."""
         await self.reconciler.run()
 
+    def resync_now(self) -> None:
+        """Walk all unfinished workflows soon."""
+        self.reconciler.resync_now()
+
     async def reconcile(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
         """Plan the workflow unless it is planned already."""
         del hints
@@ -85,6 +89,7 @@ class Planner:
         context, status = self._context, workflow.status
         if status.phase is Phase.FAILED:
             context.recorder.warning(workflow, reason=status.reason, message=status.message)
+            context.metrics.plan_refused(workflow.metadata.namespace, status.reason)
             await context.publisher.fact(workflow, Fact.PLAN_FAILED)
             context.log.info("plan refused", workflow=workflow.metadata.name, reason=status.reason)
             return

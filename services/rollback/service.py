@@ -51,6 +51,10 @@ class Rollback:
         """Work until cancelled."""
         await self.reconciler.run()
 
+    def resync_now(self) -> None:
+        """Walk all unfinished workflows soon."""
+        self.reconciler.resync_now()
+
     async def reconcile(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
         """Move the way back of a workflow on as far as it goes without waiting."""
         del hints

@@ -20,7 +20,7 @@ from shared.contracts import bell, subjects
 from shared.contracts.bell import Bell
 from shared.contracts.envelope import Envelope, to_headers
 from shared.contracts.subjects import Service
-from shared.errors import TransientError
+from shared.errors import MendflowError, TransientError
 from shared.ids import Uid
 from shared.kube.lease import Election
 from shared.kube.port import Object
@@ -29,6 +29,10 @@ from shared.worker.context import Context
 
 Observe = Callable[..., Observation | None]
 
+_OBSERVED = (
+    (WORKFLOW_EXECUTION, observe_workflow),
+    (KUBERNETES_EXECUTION, observe_execution),
+)
 _PUBLISHING = 32
 """Bells on their way at once; a relist of thousands must not wait for each in turn."""
 
@@ -36,8 +40,7 @@ _PUBLISHING = 32
 class Watcher:
     """Publishes what happens to the custom resources."""
 
-    def __init__(self, context: Context, election: Election | None) -> None:
-        """Build it; without an election it always publishes."""
+    def __init__(self, context: Context, election: Election) -> None:
         self._context = context
         self._election = election
         self._gate = asyncio.Semaphore(_PUBLISHING)
@@ -45,10 +48,34 @@ class Watcher:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            if self._election is not None:
-                tasks.create_task(self._election.run())
-            tasks.create_task(self._follow(WORKFLOW_EXECUTION, observe_workflow))
-            tasks.create_task(self._follow(KUBERNETES_EXECUTION, observe_execution))
+            tasks.create_task(self._election.run())
+            tasks.create_task(self._announce_when_elected())
+            for kind, observe in _OBSERVED:
+                tasks.create_task(self._follow(kind, observe))
+
+    def resync_now(self) -> None:
+        """Do nothing: each service walks its own work when the bus comes back."""
+
+    async def announce_all(self) -> None:
+        """Publish everything there is: the leader before us may have missed the latest."""
+        context = self._context
+        for kind, observe in _OBSERVED:
+            try:
+                listing = await context.cluster.list(kind, namespace=context.namespace)
+            except MendflowError as error:
+                context.log.warning("could not list", kind=kind.kind, reason=error.reason)
+                continue
+            for raw in listing.items:
+                found = observe("ADDED", raw, before=None)
+                if found is not None:
+                    await self._gate.acquire()
+                    await self._publish(kind, found, raw)
+
+    async def _announce_when_elected(self) -> None:
+        while True:
+            await self._election.elected.wait()
+            self._election.elected.clear()
+            await self.announce_all()
 
     async def _follow(self, kind: Kind, observe: Observe) -> None:
         context = self._context
@@ -69,12 +96,9 @@ class Watcher:
                     known.pop(uid, None)
                 else:
                     known[uid] = seen(raw)
-                if found is not None and self._is_leading():
+                if found is not None and self._election.is_leader:
                     await self._gate.acquire()
                     tasks.create_task(self._publish(kind, found, raw))
-
-    def _is_leading(self) -> bool:
-        return self._election is None or self._election.is_leader
 
     async def _publish(self, kind: Kind, found: Observation, raw: Object) -> None:
         context = self._context

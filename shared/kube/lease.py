@@ -5,7 +5,7 @@ still for as long as the lease lasts. No safety rests on any of it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -106,7 +106,6 @@ class Election:
         name: str,
         identity: str,
         clock: Clock,
-        on_elected: Callable[[], None] = lambda: None,
         renew_s: float = 1.0,
         duration_s: int = 4,
     ) -> None:
@@ -115,7 +114,7 @@ class Election:
         self._name = name
         self._identity = identity
         self._clock = clock
-        self._on_elected = on_elected
+        self.elected = asyncio.Event()
         self._renew_s = renew_s
         self._duration_s = duration_s
         self._observer = LeaseObserver(clock=clock, duration_s=duration_s)
@@ -138,7 +137,7 @@ class Election:
             except MendflowError as error:
                 self._log.debug("lease not renewed", reason=error.reason)
             if self.is_leader and not led:
-                self._on_elected()
+                self.elected.set()
             await asyncio.sleep(self._renew_s)
 
     async def _try(self) -> None:

@@ -7,12 +7,16 @@ answer. Held by tests/property/test_planner.py.
 
 from collections import deque
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import networkx as nx
 
 from shared.api.workflow_spec import WorkflowDefinition
-from shared.workflow import graph as needs_of
+from shared.workflow import graph as shared_graph
 from shared.workflow.graph import step_numbers
+
+Graph: TypeAlias = "nx.DiGraph[str]"
+"""Quoted, since the class takes its parameter in the stubs only."""
 
 
 def dependencies(definition: WorkflowDefinition) -> dict[str, tuple[str, ...]]:
@@ -25,13 +29,13 @@ def dependencies(definition: WorkflowDefinition) -> dict[str, tuple[str, ...]]:
     last = max(numbers.values(), default=0) + 1
     return {
         name: tuple(sorted(needs, key=lambda need: (numbers.get(need, last), need)))
-        for name, needs in needs_of.dependencies(definition).items()
+        for name, needs in shared_graph.dependencies(definition).items()
     }
 
 
-def build_graph(definition: WorkflowDefinition) -> "nx.DiGraph[str]":
+def build_graph(definition: WorkflowDefinition) -> Graph:
     """Return the graph of the steps; unknown names, which validation reports, have no edge."""
-    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph: Graph = nx.DiGraph()
     needed = dependencies(definition)
     graph.add_nodes_from(needed)
     for name, needs in needed.items():
@@ -39,12 +43,12 @@ def build_graph(definition: WorkflowDefinition) -> "nx.DiGraph[str]":
     return graph
 
 
-def cycles(graph: "nx.DiGraph[str]") -> list[list[str]]:
-    """Return closed paths such as `["a", "b", "a"]`: every way back to itself of one step,
-    and one shortest cycle of each group of steps that wait for each other.
+def cycles(graph: Graph) -> list[list[str]]:
+    """Return closed paths such as `["a", "b", "a"]`, in the order of the steps.
 
-    Listing all cycles would take exponential time, and one per group is enough to act on.
-    """  # noqa: D205 - one sentence that needs two lines
+    Each step that needs itself, and one shortest cycle of each group of steps that wait for
+    each other: listing all cycles takes exponential time, and one is enough to act on.
+    """
     order = {name: place for place, name in enumerate(graph)}
     found = [[name, name] for name in graph if graph.has_edge(name, name)]
     for group in nx.strongly_connected_components(graph):
@@ -54,7 +58,7 @@ def cycles(graph: "nx.DiGraph[str]") -> list[list[str]]:
     return sorted(found, key=lambda path: [order[name] for name in path])
 
 
-def batches(graph: "nx.DiGraph[str]", numbers: Mapping[str, int]) -> list[list[str]]:
+def batches(graph: Graph, numbers: Mapping[str, int]) -> list[list[str]]:
     """Return the steps level by level: each as early as its dependencies allow.
 
     Raises:
@@ -66,12 +70,12 @@ def batches(graph: "nx.DiGraph[str]", numbers: Mapping[str, int]) -> list[list[s
     ]
 
 
-def _shortest_cycle(group: "nx.DiGraph[str]", members: list[str]) -> list[str]:
+def _shortest_cycle(group: Graph, members: list[str]) -> list[str]:
     paths = (_cycle_through(group, start) for start in members)
     return min(paths, key=len)
 
 
-def _cycle_through(group: "nx.DiGraph[str]", start: str) -> list[str]:
+def _cycle_through(group: Graph, start: str) -> list[str]:
     """Return a shortest cycle of two steps or more through one step, breadth first."""
     came_from: dict[str, str] = {}
     waiting = deque([start])

@@ -9,9 +9,8 @@ from datetime import timedelta
 from hashlib import sha256
 
 import msgspec
-import networkx as nx
 
-from services.planner.core.graph import batches, build_graph, dependencies
+from services.planner.core.graph import Graph, batches, build_graph, dependencies
 from services.planner.core.timeouts import step_timeout
 from shared.api.enums import ExecutionMode
 from shared.api.workflow import WorkflowExecution
@@ -107,7 +106,7 @@ def _is_irreversible(step: Step) -> bool:
 
 
 def _longest(
-    graph: "nx.DiGraph[str]", definition: WorkflowDefinition, order: list[str], *, sequential: bool
+    graph: Graph, definition: WorkflowDefinition, order: list[str], *, sequential: bool
 ) -> timedelta:
     """Return the longest path of timeouts; all of them, one after the other, if sequential."""
     length = {step.name: step_timeout(step) for step in definition.steps}

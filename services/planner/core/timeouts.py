@@ -29,15 +29,11 @@ def step_timeout(step: Step) -> timedelta:
 
 def duration_defects(step: Step) -> list[Defect]:
     """Return the durations of a step that are unreadable, zero or too long."""
-    found = _timeout_problem(step)
-    policy = step.retry_policy
-    texts = {
-        "retryPolicy.initialDelay": policy.initial_delay if policy else None,
-        "retryPolicy.maxDelay": policy.max_delay if policy else None,
-    }
-    problems = {"timeout": found} | {
-        field: _unreadable(text) for field, text in texts.items() if text is not None
-    }
+    problems = {"timeout": _timeout_problem(step)}
+    if step.retry_policy is not None:
+        policy = step.retry_policy
+        problems["retryPolicy.initialDelay"] = _unreadable(policy.initial_delay)
+        problems["retryPolicy.maxDelay"] = _unreadable(policy.max_delay or "0s")
     return [
         Defect(
             path=step_path(step.name, field=field),

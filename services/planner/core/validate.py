@@ -117,7 +117,9 @@ def _unknown(path: str, name: str) -> Defect:
 
 
 def _mapped(name: str) -> str:
-    return f"{DEFINITION}.dependencies[{name}]"
+    # Keys are free text: one that holds ": " would pass for the reason where errors are split.
+    path = f"{DEFINITION}.dependencies"
+    return f"{path}[{name}]" if _NAME.fullmatch(name) else path
 
 
 def _shape_defects(definition: WorkflowDefinition, *, max_depth: int) -> Iterator[Defect]:
@@ -136,10 +138,10 @@ def _shape_defects(definition: WorkflowDefinition, *, max_depth: int) -> Iterato
 
 def _circular(path: list[str]) -> Defect:
     left_out = len(path) - _SHOWN
-    shown = path if left_out <= 0 else [*path[:-2], path[-1]]
+    shown = path
     if left_out > 0:
         shown = [*path[: _SHOWN - 1], f"({left_out} more)", path[-1]]
-    if len(path) == 2:  # noqa: PLR2004 - a step and itself
+    if path[0] == path[1]:
         message = f"{path[0]} -> {path[0]}: a step cannot wait for itself; remove it here"
     else:
         message = f"{' -> '.join(shown)}: these steps wait for each other; remove one dependency"

@@ -1,0 +1,10 @@
+"""Run the watcher as a process of its own."""
+
+import sys
+
+from services.watcher.wiring import build
+from shared.contracts.subjects import Service
+from shared.worker.main import main
+
+if __name__ == "__main__":
+    sys.exit(main("watcher", Service.WATCHER, build))

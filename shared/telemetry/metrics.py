@@ -1,0 +1,145 @@
+"""The metrics of one process, behind methods that say what happened.
+
+Names are fixed by requirements 6.1; labels come from closed lists and never hold the name
+or uid of an object.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from shared.api.enums import Action, StepPhase
+
+
+class Metrics:
+    """Counts for one process; several services of one process share it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._updates = Counter(
+            "workflow_monitor_update_success",
+            "Status updates written",
+            ["namespace"],
+            registry=registry,
+        )
+        self._failed_updates = Counter(
+            "workflow_monitor_update_failure", "Status updates given up", registry=registry
+        )
+        self._conflicts = Counter(
+            "workflow_monitor_update_conflicts", "Status writes refused as stale", registry=registry
+        )
+        self._update_seconds = Histogram(
+            "workflow_monitor_update_duration_seconds", "Whole status update", registry=registry
+        )
+        self._reconnections = Counter(
+            "workflow_watch_reconnections", "Watches opened again", registry=registry
+        )
+        self._resolution_failures = Counter(
+            "dependency_resolution_failures",
+            "Definitions refused",
+            ["namespace", "reason"],
+            registry=registry,
+        )
+        self._resolution_retries = Counter(
+            "dependency_resolution_retries",
+            "Planning tried again",
+            ["namespace"],
+            registry=registry,
+        )
+        self._creation_failures = Counter(
+            "execution_creation_failures",
+            "Executions that could not be created",
+            ["namespace", "action"],
+            registry=registry,
+        )
+        self._requests = Counter(
+            "kubernetes_api_requests",
+            "Requests to the API server",
+            ["verb", "resource", "code"],
+            registry=registry,
+        )
+        self._waits = Histogram(
+            "kubernetes_api_rate_limiter_wait_duration_seconds",
+            "Wait for the client-side rate limiter",
+            buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 30),
+            registry=registry,
+        )
+        self._tokens = Counter("mendflow_tokens", "Ledger moves", ["move"], registry=registry)
+        self._steps = Counter(
+            "workflowexecution_step_execution",
+            "Steps that ended",
+            ["status", "action"],
+            registry=registry,
+        )
+        self._parked = Counter(
+            "mendflow_messages_parked",
+            "Messages taken out of delivery",
+            ["reason"],
+            registry=registry,
+        )
+        self._illegal = Counter(
+            "mendflow_illegal_transitions", "Phase changes refused", registry=registry
+        )
+        self._start_at_zero()
+
+    def render(self) -> bytes:
+        """Return the exposition text."""
+        return generate_latest(self._registry)
+
+    def status_written(self, namespace: str, seconds: float) -> None:
+        """Count a status update and how long it took."""
+        self._updates.labels(namespace).inc()
+        self._update_seconds.observe(seconds)
+
+    def status_given_up(self) -> None:
+        """Count a status update that lost every try."""
+        self._failed_updates.inc()
+
+    def conflicted(self) -> None:
+        """Count a status write that met a newer version."""
+        self._conflicts.inc()
+
+    def watch_reconnected(self) -> None:
+        """Count a watch that was opened again."""
+        self._reconnections.inc()
+
+    def plan_refused(self, namespace: str, reason: str) -> None:
+        """Count a definition that was refused."""
+        self._resolution_failures.labels(namespace, reason).inc()
+
+    def creation_failed(self, namespace: str, action: str) -> None:
+        """Count an execution that could not be created."""
+        self._creation_failures.labels(namespace, action).inc()
+
+    def requested(self, verb: str, resource: str, code: int) -> None:
+        """Count a request to the API server."""
+        self._requests.labels(verb, resource, str(code)).inc()
+
+    def limiter_waited(self, seconds: float) -> None:
+        """Record a wait for the rate limiter."""
+        self._waits.observe(seconds)
+
+    def token_granted(self) -> None:
+        """Count a granted token."""
+        self._tokens.labels("granted").inc()
+
+    def token_released(self) -> None:
+        """Count a released token."""
+        self._tokens.labels("released").inc()
+
+    def step_ended(self, *, action: str, outcome: str) -> None:
+        """Count a step that ended."""
+        self._steps.labels(outcome, action).inc()
+
+    def parked(self, reason: str) -> None:
+        """Count a parked message."""
+        self._parked.labels(reason).inc()
+
+    def transition_refused(self) -> None:
+        """Count a phase change that the table does not allow."""
+        self._illegal.inc()
+
+    def _start_at_zero(self) -> None:
+        for move in ("granted", "released"):
+            self._tokens.labels(move)
+        for action in Action:
+            for phase in (StepPhase.COMPLETED, StepPhase.FAILED):
+                self._steps.labels(phase, action)

@@ -1,0 +1,87 @@
+"""Health, readiness and metrics over HTTP: three read-only paths, nothing else."""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+
+Answer = tuple[HTTPStatus, bytes]
+
+_MAX_REQUEST = 8192
+_REQUEST_S = 5.0
+
+
+class Readiness:
+    """What stands between this process and its work, by name."""
+
+    def __init__(self) -> None:
+        self._problems: dict[str, str] = {}
+
+    def set(self, check: str, problem: str) -> None:
+        """Record the outcome of a check; an empty problem means that it passed."""
+        if problem:
+            self._problems[check] = problem
+        else:
+            self._problems.pop(check, None)
+
+    def answer(self) -> Answer:
+        """Return 200, or 503 with one problem a line."""
+        if not self._problems:
+            return HTTPStatus.OK, b"ok\n"
+        lines = "\n".join(f"{name}: {text}" for name, text in sorted(self._problems.items()))
+        return HTTPStatus.SERVICE_UNAVAILABLE, f"{lines}\n".encode()
+
+
+class ProbeServer:
+    """A small HTTP server for one port."""
+
+    def __init__(self, host: str, port: int, *, paths: dict[str, Callable[[], Answer]]) -> None:
+        self._host = host
+        self._port = port
+        self._paths = paths
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """Return the port it listens on, also when 0 was asked for."""
+        if self._server is None:
+            return self._port
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Listen. Raises RuntimeError when the port is taken."""
+        try:
+            self._server = await asyncio.start_server(
+                self._serve, self._host, self._port, limit=_MAX_REQUEST
+            )
+        except OSError as error:
+            message = f"cannot listen on {self._host}:{self._port}: {error.strerror}"
+            raise RuntimeError(message) from error
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_REQUEST_S):
+                request = await reader.readuntil(b"\r\n\r\n")
+                status, body = self._respond(request)
+                head = f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+                head += "Content-Type: text/plain; charset=utf-8\r\n"
+                head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                writer.write(head.encode() + body)
+                await writer.drain()
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return
+        finally:
+            writer.close()
+
+    def _respond(self, request: bytes) -> Answer:
+        match request.split(b"\r\n", 1)[0].split():
+            case [b"GET" | b"HEAD", path, _]:
+                handler = self._paths.get(path.split(b"?")[0].decode(errors="replace"))
+                return handler() if handler else (HTTPStatus.NOT_FOUND, b"not found\n")
+            case _:
+                return HTTPStatus.METHOD_NOT_ALLOWED, b"GET only\n"

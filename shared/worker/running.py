@@ -1,0 +1,237 @@
+"""One service process from settings to shutdown: wiring by hand, in view.
+
+The all-in-one process runs the same `ServiceProcess` six times on one loop.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from typing import Final, Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_status import WorkflowStatus
+from shared.bus.jetstream import JetStreamBus
+from shared.clock import Clock, SystemClock
+from shared.contracts.subjects import Service
+from shared.errors import MendflowError
+from shared.kube.client import ApiCluster
+from shared.kube.events import EventRecorder
+from shared.kube.preflight import missing_crds
+from shared.kube.store import ExecutionStore, WorkflowStore
+from shared.settings import Settings
+from shared.telemetry import logging
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.probes import ProbeServer, Readiness
+from shared.workflow import slices
+from shared.workflow.phases import IllegalTransitionError, derive
+from shared.worker.context import Context
+from shared.worker.publisher import Publisher
+
+_PREFLIGHT_S: Final = 2.0
+NEEDED: Final = (WORKFLOW_EXECUTION, KUBERNETES_EXECUTION)
+
+
+class Runnable(Protocol):
+    """A service that works until it is cancelled."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
+
+    def resync_now(self) -> None:
+        """Walk all unfinished work soon."""
+        ...
+
+
+Build = Callable[[Context], Runnable]
+
+
+class Process:
+    """What the services of one process share: probes, metrics, clock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock: Clock = SystemClock()
+        self.metrics = Metrics(CollectorRegistry())
+        self.readiness = Readiness()
+        # A new name for each start: a claim of an earlier life is never mistaken for ours.
+        boot = uuid.uuid4().hex[:6]  # noqa: TID251 - identity of a process, not of an object
+        self.identity = f"{settings.identity or socket.gethostname()}-{boot}"
+
+    async def run(self, services: dict[Service, Build]) -> None:
+        """Run services until SIGTERM or SIGINT."""
+        logging.configure(level=self.settings.log_level, form=self.settings.log_format)
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, stopping.set)
+        async with AsyncExitStack() as stack:
+            await self._serve_probes(stack)
+            tasks = [
+                loop.create_task(self._run_service(service, build), name=str(service))
+                for service, build in services.items()
+            ]
+            waiting = loop.create_task(stopping.wait())
+            done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            self.readiness.set("stopping", "shutting down")
+            for task in (waiting, *tasks):
+                task.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.drain_s):
+                    await asyncio.gather(waiting, *tasks, return_exceptions=True)
+            for task in done - {waiting}:
+                task.result()
+
+    async def _serve_probes(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        health = ProbeServer(
+            settings.host,
+            settings.health_port,
+            paths={
+                "/healthz": lambda: (HTTPStatus.OK, b"ok\n"),
+                "/readyz": self.readiness.answer,
+            },
+        )
+        metrics = ProbeServer(
+            settings.host,
+            settings.metrics_port,
+            paths={"/metrics": lambda: (HTTPStatus.OK, self.metrics.render())},
+        )
+        for server in (health, metrics):
+            await server.start()
+            stack.push_async_callback(server.stop)
+        structlog.get_logger().info("listening", health=health.port, metrics=metrics.port)
+
+    async def _run_service(self, service: Service, build: Build) -> None:
+        settings = self.settings
+        log = structlog.get_logger(service=str(service), identity=self.identity)
+        cluster = await ApiCluster.connect(
+            kubeconfig=settings.kubeconfig,
+            context=settings.context,
+            field_manager=f"mendflow-{_MANAGERS[service]}",
+            qps=settings.qps,
+            burst=settings.burst,
+            clock=self.clock,
+            on_wait=self.metrics.limiter_waited,
+            on_request=self.metrics.requested,
+        )
+        async with cluster:
+            await self._preflight(cluster, service, log)
+            bus = JetStreamBus(
+                settings.nats_url,
+                name=f"mendflow-{service}-{self.identity}",
+                service=service,
+                clock=self.clock,
+                credentials=settings.nats_credentials,
+                on_parked=self.metrics.parked,
+            )
+            context = self._context(service, cluster, bus, log)
+            runnable = build(context)
+            bus.on_reconnect(runnable.resync_now)
+            log.info("started", service=str(service))
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(bus.run())
+                    tasks.create_task(runnable.run())
+            finally:
+                await context.recorder.flush()
+
+    async def _preflight(
+        self, cluster: ApiCluster, service: Service, log: structlog.typing.FilteringBoundLogger
+    ) -> None:
+        """Wait for the kinds this service works with, saying which are missing."""
+        check = f"crds-{service}"
+        told = ""
+        while True:
+            try:
+                missing = await missing_crds(cluster, NEEDED)
+                problem = f"missing CRD {', '.join(missing)}" if missing else ""
+            except MendflowError as error:
+                problem = f"API server: {error}"
+            self.readiness.set(check, problem)
+            if not problem:
+                return
+            if problem != told:
+                log.warning("not ready", problem=problem)
+                told = problem
+            await asyncio.sleep(_PREFLIGHT_S)
+
+    def _context(
+        self,
+        service: Service,
+        cluster: ApiCluster,
+        bus: JetStreamBus,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> Context:
+        settings, clock = self.settings, self.clock
+        return Context(
+            service=service,
+            identity=self.identity,
+            clock=clock,
+            cluster=cluster,
+            bus=bus,
+            workflows=WorkflowStore(
+                cluster,
+                finish=finisher(service, clock, self.metrics),
+                on_conflict=self.metrics.conflicted,
+            ),
+            executions=ExecutionStore(cluster),
+            publisher=Publisher(bus, clock=clock, service=service, identity=self.identity),
+            recorder=EventRecorder(
+                cluster, component=f"mendflow-{_MANAGERS[service]}", clock=clock
+            ),
+            metrics=self.metrics,
+            log=log,
+            namespace=settings.namespace,
+            system_namespace=settings.system_namespace,
+            resync_s=settings.resync_s,
+            max_parallel_steps=settings.max_parallel_steps,
+            approval_threshold=settings.approval_threshold,
+        )
+
+
+_MANAGERS: Final = {
+    Service.WATCHER: "watcher",
+    Service.PLANNER: "planner",
+    Service.ORCHESTRATOR: "orchestrator",
+    Service.EXECUTOR: "executor",
+    Service.MONITOR: "monitor",
+    Service.ROLLBACK: "rollback",
+}
+
+
+def finisher(
+    service: Service, clock: Clock, metrics: Metrics
+) -> Callable[[WorkflowExecution, WorkflowStatus], WorkflowStatus]:
+    """Return what completes a service's slice: the derived fields, and the guard around it."""
+
+    def finish(workflow: WorkflowExecution, after: WorkflowStatus) -> WorkflowStatus:
+        slices.check(service, before=workflow.status, after=after)
+        try:
+            derived = derive(workflow, after, now=clock.now())
+        except IllegalTransitionError:
+            metrics.transition_refused()
+            raise
+        return derived
+
+    return finish
+
+
+def run_process(services: dict[Service, Build], settings: Settings) -> None:
+    """Run services in this process until it is told to stop."""
+    asyncio.run(Process(settings).run(services))
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of this process, for a `__main__` to read its settings from."""
+    return dict(os.environ)

@@ -1,0 +1,52 @@
+"""The real servers that tests share, ready with everything Mendflow installs."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.support import need
+
+if TYPE_CHECKING:
+    from deploy.local.cluster import LocalCluster
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CRDS: Final = ROOT / "deploy" / "crds"
+RBAC: Final = ROOT / "deploy" / "rbac"
+
+
+@contextmanager
+def running_cluster(work_dir: Path) -> Iterator["LocalCluster"]:
+    """Run a control plane that knows our kinds and grants our rights."""
+    need.control_plane()
+    from deploy.local.cluster import LocalCluster
+
+    with LocalCluster(work_dir) as cluster:
+        install(cluster.kubeconfig)
+        yield cluster
+
+
+def install(kubeconfig: Path) -> None:
+    """Apply what is under deploy/crds and deploy/rbac, and wait until the kinds are served."""
+    if any(CRDS.glob("*.yaml")):
+        kubectl(kubeconfig, "apply", "-f", str(CRDS))
+        kubectl(kubeconfig, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    if any(RBAC.glob("*.yaml")):
+        kubectl(kubeconfig, "apply", "-f", str(RBAC))
+
+
+def kubectl(kubeconfig: Path, *words: str, given: str | None = None) -> str:
+    """Run kubectl and return what it prints; what it complains of fails the test."""
+    from deploy.local.kubectl import ensure_kubectl
+
+    done = subprocess.run(
+        (ensure_kubectl(), f"--kubeconfig={kubeconfig}", *words),
+        check=False,
+        capture_output=True,
+        text=True,
+        input=given,
+        timeout=60,
+    )
+    assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
+    return done.stdout

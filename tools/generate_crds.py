@@ -1,0 +1,126 @@
+"""Write the CustomResourceDefinitions under deploy/crds from the Structs in shared/api.
+
+`--check` writes nothing and fails when a file is stale.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from shared.api import execution, workflow
+from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION, Kind
+from tools import crd_rules
+from tools.crd_schema import Schema, schema_of
+
+_TARGET: Final = Path(__file__).parent.parent / "deploy" / "crds"
+_HEADER: Final = "# Generated from shared/api by `make generate`; do not edit.\n"
+
+
+def definition(
+    kind: Kind,
+    struct: type[msgspec.Struct],
+    *,
+    short: str,
+    columns: list[dict[str, Any]],
+    rules: Callable[[Schema], None],
+) -> dict[str, Any]:
+    """Return one CustomResourceDefinition."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    schema: Schema = {
+        "type": "object",
+        "description": (struct.__doc__ or "").strip(),
+        "required": ["spec"],
+        "properties": {
+            "spec": schema_of(fields["spec"].type, defaults=True),
+            "status": schema_of(fields["status"].type, defaults=False),
+        },
+    }
+    rules(schema)
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": kind.crd_name},
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind.kind,
+                "listKind": f"{kind.kind}List",
+                "plural": kind.plural,
+                "singular": kind.kind.lower(),
+                "shortNames": [short],
+                "categories": ["mendflow", "all"],
+            },
+            "versions": [
+                {
+                    "name": kind.version,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": columns,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+
+
+def rendered() -> dict[str, str]:
+    """Return the text of every file by its name."""
+    definitions = [
+        definition(
+            WORKFLOW_EXECUTION,
+            workflow.WorkflowExecution,
+            short=workflow.SHORT_NAME,
+            columns=crd_rules.WORKFLOW_COLUMNS,
+            rules=crd_rules.workflow_rules,
+        ),
+        definition(
+            KUBERNETES_EXECUTION,
+            execution.KubernetesExecution,
+            short=execution.SHORT_NAME,
+            columns=crd_rules.EXECUTION_COLUMNS,
+            rules=crd_rules.execution_rules,
+        ),
+    ]
+    return {
+        f"{crd['spec']['names']['plural']}.yaml": _HEADER
+        + yaml.dump(crd, Dumper=_Dumper, sort_keys=False, width=100)
+        for crd in definitions
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no anchors: equal parts of a schema are written out."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Treat nothing as an alias."""
+        del data
+        return True
+
+
+def main() -> int:
+    """Write or check the files; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail when a file is stale")
+    check = parser.parse_args().check
+    stale = []
+    for name, text in rendered().items():
+        path = _TARGET / name
+        if not path.exists() or path.read_text() != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text)
+    if check and stale:
+        sys.stderr.write(f"stale: {', '.join(stale)}; run make generate\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
