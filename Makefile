@@ -23,7 +23,7 @@ export PYTHONUNBUFFERED := 1
 help: ## Say what there is (this is the default)
 	@awk 'BEGIN {FS = ":.*## "; printf "Usage: make \033[36m<target>\033[0m\n"} \
 		/^##@ / {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
-		/^[a-z][a-z-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV)/.made ## Make the environment and the local control plane (quick when done)
@@ -94,12 +94,12 @@ arch: $(VENV)/.installed ## Check the layers
 	@$(BIN)/lint-imports
 
 .PHONY: generate
-generate: $(VENV)/.installed ## Write again what is generated: CRDs and install files
-	@$(PY) -m tools.generate
+generate: $(VENV)/.installed ## Write again what is generated: the CRDs
+	@$(PY) -m tools.generate_crds
 
 .PHONY: verify
 verify: $(VENV)/.installed ## Fail when something generated is stale
-	@$(PY) -m tools.generate --check
+	@$(PY) -m tools.generate_crds --check
 
 ##@ Tests
 

@@ -3,8 +3,10 @@
 Nothing below a `__main__` reads the environment.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Final
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Final, get_args
 
 import msgspec
 from msgspec import Meta
@@ -13,10 +15,11 @@ PREFIX: Final = "MENDFLOW_"
 _PLAIN_NAMES: Final = {
     "KUBERNETES_QPS": "qps",
     "KUBERNETES_BURST": "burst",
+    "MAX_CONCURRENT_STEPS": "max_parallel_steps",
     "MAX_PARALLEL_STEPS": "max_parallel_steps",
     "COMPLEXITY_APPROVAL_THRESHOLD": "approval_threshold",
 }
-"""Names fixed by requirements 5.1, beside the prefixed ones."""
+"""Names that installations know, beside the prefixed ones; of two, the later one here wins."""
 _NOT_OURS: Final = frozenset({"CACHE"})
 """Read by the local control plane, not by services."""
 
@@ -67,32 +70,75 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Return the settings in an environment.
+    """Return the settings in an environment; a prefixed name wins over a plain one.
 
     Raises:
         SettingsError: naming the first variable that is unknown or has a wrong value.
     """
-    values: dict[str, str] = {}
-    for name, value in environ.items():
-        field = _PLAIN_NAMES.get(name)
-        if field is None and name.startswith(PREFIX):
-            field = name.removeprefix(PREFIX).lower()
-            if field.upper() in _NOT_OURS:
-                continue
-            if field not in Settings.__struct_fields__:
-                known = ", ".join(f"{PREFIX}{f.upper()}" for f in Settings.__struct_fields__)
-                message = f"{name} is not a setting; known are {known}"
-                raise SettingsError(message)
-        if field is not None:
-            values[field] = value
-    try:
-        return msgspec.convert(values, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        message = f"a setting has a wrong value: {error}"
-        raise SettingsError(message) from error
+    kinds = {item.name: item.type for item in msgspec.structs.fields(Settings)}
+    names = {**_PLAIN_NAMES, **{_variable(field): field for field in kinds}}
+    _refuse_unknown(environ, names.keys())
+    return Settings(
+        **{
+            field: _convert(variable, environ[variable], kinds[field])
+            for variable, field in names.items()
+            if variable in environ
+        }
+    )
 
 
 def describe(settings: Settings) -> str:
     """Return the settings as lines of `NAME=value`, fit for an environment file."""
     values = msgspec.to_builtins(settings)
-    return "\n".join(f"{PREFIX}{name.upper()}={value}" for name, value in values.items())
+    return "\n".join(
+        f"{_variable(name)}={_without_password(str(value))}" for name, value in values.items()
+    )
+
+
+def _variable(field: str) -> str:
+    return f"{PREFIX}{field.upper()}"
+
+
+def _convert(variable: str, text: str, kind: Any) -> Any:
+    try:
+        return msgspec.convert(text.strip(), kind, strict=False)
+    except msgspec.ValidationError as error:
+        why = _in_words(str(error), kind)
+        message = f"{variable}={_without_password(text)} is refused: {why}"
+        raise SettingsError(message) from error
+
+
+def _in_words(error: str, kind: Any) -> str:
+    if error.startswith("Expected `float`, got"):
+        return "it must be a number"
+    if error.startswith("Expected `int`, got"):
+        return "it must be a whole number"
+    pattern = next((meta.pattern for meta in get_args(kind)[1:] if meta.pattern), None)
+    if pattern is not None:
+        return f"it must be one of {', '.join(pattern.strip('^()$').split('|'))}"
+    return error[0].lower() + error[1:].replace("`", "")
+
+
+def _refuse_unknown(environ: Mapping[str, str], known: Collection[str]) -> None:
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable in known:
+            continue
+        if variable.removeprefix(PREFIX) in _NOT_OURS or _is_service_link(variable, environ):
+            continue
+        near = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=0.8)
+        hint = f"did you mean {near[0]}?" if near else "--print-settings lists those there are"
+        message = f"{variable} is not a setting; {hint}"
+        raise SettingsError(message)
+
+
+def _is_service_link(variable: str, environ: Mapping[str, str]) -> bool:
+    """Tell what Kubernetes adds to each pod for a Service whose name begins like ours."""
+    if re.search(r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$", variable):
+        return True
+    if re.search(r"_PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?$", variable):
+        return True
+    return variable.endswith("_PORT") and environ[variable].startswith(("tcp://", "udp://"))
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://***@", text)

@@ -16,7 +16,6 @@ from tests.support import need, sockets
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster
-
     from shared.bus.embedded import EmbeddedServer
 
 TESTS: Final = Path(__file__).parent

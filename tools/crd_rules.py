@@ -31,7 +31,6 @@ DEFINITION_RULES: Final = [
         "self.steps.all(s, self.steps.exists_one(t, t.name == s.name))",
         "step names must be unique",
         fieldPath=".steps",
-        reason="FieldValueDuplicate",
     ),
     _rule(
         "self.steps.all(s, !has(s.dependsOn) || "

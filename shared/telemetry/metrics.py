@@ -4,16 +4,38 @@ Names are fixed by requirements 6.1; labels come from closed lists and never hol
 or uid of an object.
 """
 
+from enum import StrEnum
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from shared.api.enums import Action, StepPhase
+from shared.contracts.subjects import Service
+from shared.effects.catalogue import canonical
+
+OTHER: Final = "other"
+MAX_REASONS: Final = 64
+"""Distinct reasons before further ones count as `other`: a label must stay bounded."""
+
+
+class Result(StrEnum):
+    """What became of a message."""
+
+    ACKED = "acked"
+    RETRIED = "retried"
+    CONFLICTED = "conflicted"
+    PARKED = "parked"
+    FENCED = "fenced"
+    CRASHED = "crashed"
 
 
 class Metrics:
     """Counts for one process; several services of one process share it."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        """Register everything, in a registry of its own unless one is handed in."""
+        self._registry = registry = registry if registry is not None else CollectorRegistry()
+        self._reasons: set[str] = set()
         self._updates = Counter(
             "workflow_monitor_update_success",
             "Status updates written",
@@ -78,6 +100,7 @@ class Metrics:
         self._illegal = Counter(
             "mendflow_illegal_transitions", "Phase changes refused", registry=registry
         )
+        self._declare_messages(registry)
         self._start_at_zero()
 
     def render(self) -> bytes:
@@ -103,11 +126,11 @@ class Metrics:
 
     def plan_refused(self, namespace: str, reason: str) -> None:
         """Count a definition that was refused."""
-        self._resolution_failures.labels(namespace, reason).inc()
+        self._resolution_failures.labels(namespace, self._bounded(reason)).inc()
 
     def creation_failed(self, namespace: str, action: str) -> None:
         """Count an execution that could not be created."""
-        self._creation_failures.labels(namespace, action).inc()
+        self._creation_failures.labels(namespace, _action(action)).inc()
 
     def requested(self, verb: str, resource: str, code: int) -> None:
         """Count a request to the API server."""
@@ -127,19 +150,83 @@ class Metrics:
 
     def step_ended(self, *, action: str, outcome: str) -> None:
         """Count a step that ended."""
-        self._steps.labels(outcome, action).inc()
+        self._steps.labels(outcome, _action(action)).inc()
 
     def parked(self, reason: str) -> None:
         """Count a parked message."""
-        self._parked.labels(reason).inc()
+        self._parked.labels(self._bounded(reason)).inc()
 
     def transition_refused(self) -> None:
         """Count a phase change that the table does not allow."""
         self._illegal.inc()
 
+    def message_handled(self, *, service: Service, result: Result, seconds: float) -> None:
+        """Count a delivery that was answered, and how long that took."""
+        self._consumed.labels(service, result).inc()
+        self._handler_seconds.labels(service).observe(seconds)
+
+    def message_redelivered(self, *, service: Service) -> None:
+        """Count a second or later arrival."""
+        self._redelivered.labels(service).inc()
+
+    def message_published(self, *, service: Service) -> None:
+        """Count a message that its stream confirmed."""
+        self._published.labels(service).inc()
+
+    def resync_repaired(self, *, service: Service) -> None:
+        """Count a workflow that a resync found work for: a message was lost or late."""
+        self._repaired.labels(service).inc()
+
+    def _declare_messages(self, registry: CollectorRegistry) -> None:
+        self._consumed = Counter(
+            "mendflow_messages_consumed",
+            "Deliveries answered",
+            ["service", "result"],
+            registry=registry,
+        )
+        self._published = Counter(
+            "mendflow_messages_published", "Messages confirmed", ["service"], registry=registry
+        )
+        self._redelivered = Counter(
+            "mendflow_messages_redelivered",
+            "Second and later arrivals",
+            ["service"],
+            registry=registry,
+        )
+        self._handler_seconds = Histogram(
+            "mendflow_handler_duration_seconds",
+            "From arrival to answer",
+            ["service"],
+            registry=registry,
+        )
+        self._repaired = Counter(
+            "mendflow_resync_repaired",
+            "Workflows that a resync found work for",
+            ["service"],
+            registry=registry,
+        )
+
+    def _bounded(self, reason: str) -> str:
+        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            return OTHER
+        self._reasons.add(reason)
+        return reason
+
     def _start_at_zero(self) -> None:
+        for service in Service:
+            for counted in (self._published, self._redelivered, self._repaired):
+                counted.labels(service)
+            self._handler_seconds.labels(service)
+            for result in Result:
+                self._consumed.labels(service, result)
         for move in ("granted", "released"):
             self._tokens.labels(move)
         for action in Action:
             for phase in (StepPhase.COMPLETED, StepPhase.FAILED):
                 self._steps.labels(phase, action)
+
+
+def _action(name: str) -> str:
+    """Return the canonical name, so that ten spellings are one series."""
+    known = canonical(name)
+    return str(known) if known is not None else OTHER

@@ -1,6 +1,7 @@
 """Health, readiness and metrics over HTTP: three read-only paths, nothing else."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -55,7 +56,11 @@ class ProbeServer:
                 self._serve, self._host, self._port, limit=_MAX_REQUEST
             )
         except OSError as error:
-            message = f"cannot listen on {self._host}:{self._port}: {error.strerror}"
+            why = os.strerror(error.errno) if error.errno else str(error)
+            message = (
+                f"cannot listen on {self._host}:{self._port}: {why}; "
+                "MENDFLOW_HEALTH_PORT and MENDFLOW_METRICS_PORT choose others, 0 any free one"
+            )
             raise RuntimeError(message) from error
 
     async def stop(self) -> None:
@@ -71,7 +76,7 @@ class ProbeServer:
                 head = f"HTTP/1.1 {status.value} {status.phrase}\r\n"
                 head += "Content-Type: text/plain; charset=utf-8\r\n"
                 head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-                writer.write(head.encode() + body)
+                writer.write(head.encode() + (b"" if request.startswith(b"HEAD ") else body))
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return

@@ -1,0 +1,66 @@
+"""What a person does with kubectl, for tests: apply, read, wait."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+
+
+class Kubectl:
+    """kubectl with one kubeconfig and one namespace."""
+
+    def __init__(self, kubeconfig: Path, *, namespace: str, program: str = "kubectl") -> None:
+        self._prefix = [program, "--kubeconfig", str(kubeconfig), "--namespace", namespace]
+        self.namespace = namespace
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run kubectl and return what it said, whatever it said."""
+        return subprocess.run(
+            [*self._prefix, *arguments], input=stdin, text=True, capture_output=True, check=False
+        )
+
+    def ok(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl, which must succeed, and return its output."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def apply(self, body: Object) -> None:
+        """Apply an object."""
+        self.ok("apply", "-f", "-", stdin=json.dumps(body))
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return one object."""
+        found: Object = json.loads(self.ok("get", kind, name, "-o", "json"))
+        return found
+
+    def items(self, kind: str, *, selector: str = "") -> list[Object]:
+        """Return all objects of a kind in the namespace."""
+        extra = ["-l", selector] if selector else []
+        found: list[Object] = json.loads(self.ok("get", kind, "-o", "json", *extra))["items"]
+        return found
+
+    def wait_phase(self, name: str, *phases: str, seconds: float = 60) -> Object:
+        """Wait until a workflow is in one of these phases and return it."""
+        return eventually(
+            lambda: self.get("wfe", name),
+            lambda wfe: wfe.get("status", {}).get("phase") in phases,
+            seconds=seconds,
+        )
+
+
+def eventually(
+    read: Callable[[], Object], holds: Callable[[Object], bool], *, seconds: float = 60
+) -> Object:
+    """Read until something holds; fail with the last thing read."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = read()
+        if holds(found):
+            return found
+        assert time.monotonic() < deadline, json.dumps(found.get("status", found), indent=1)
+        time.sleep(0.1)

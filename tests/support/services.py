@@ -1,0 +1,92 @@
+"""Starts the services as processes, as a user does, and kills them, as fate does."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parent.parent.parent
+NAMES = ("watcher", "planner", "orchestrator", "executor", "monitor", "rollback")
+
+
+class ServiceProcess:
+    """One service in a process of its own."""
+
+    def __init__(self, arguments: list[str], *, environment: dict[str, str], log: Path) -> None:
+        self._arguments = arguments
+        self._environment = environment
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *self._arguments],
+                env=os.environ | self._environment,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+            )
+
+    def kill(self) -> None:
+        """Kill it without warning."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to stop and wait."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(20)
+            self._process = None
+
+
+class Services:
+    """All six services, each in a process of its own, as many replicas as asked for."""
+
+    def __init__(
+        self, *, kubeconfig: Path, nats_url: str, namespace: str, logs: Path, replicas: int = 1
+    ) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        self.processes = {
+            f"{name}-{replica}": ServiceProcess(
+                ["-m", f"services.{name}"],
+                environment={
+                    "MENDFLOW_KUBECONFIG": str(kubeconfig),
+                    "MENDFLOW_NATS_URL": nats_url,
+                    "MENDFLOW_NAMESPACE": namespace,
+                    "MENDFLOW_IDENTITY": f"{namespace}-{replica}",
+                    "MENDFLOW_RESYNC_S": "3",
+                    "MENDFLOW_QPS": "0",
+                    "MENDFLOW_HEALTH_PORT": "0",
+                    "MENDFLOW_METRICS_PORT": "0",
+                    "MENDFLOW_LOG_FORMAT": "json",
+                    "MENDFLOW_LOG_LEVEL": "debug",
+                },
+                log=logs / f"{name}-{replica}.log",
+            )
+            for name in NAMES
+            for replica in range(replicas)
+        }
+
+    def __enter__(self) -> Self:
+        """Start all."""
+        for process in self.processes.values():
+            process.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop all."""
+        for process in self.processes.values():
+            process.stop()
