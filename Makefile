@@ -27,7 +27,7 @@ help: ## Say what there is (this is the default)
 
 .PHONY: setup
 setup: $(VENV)/.made ## Make the environment and the local control plane (quick when done)
-	@$(MAKE) -j2 $(VENV)/.installed binaries
+	@$(MAKE) binaries
 
 $(VENV)/.made:
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
@@ -52,7 +52,7 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 
 # Programs live in a cache outside of the tree, so there is no stamp that could be wrong.
 .PHONY: binaries
-binaries: $(VENV)/.made
+binaries: $(VENV)/.installed
 	@$(PY) -m deploy.local build > /dev/null
 	@echo "[setup] the programs of the local control plane are there"
 
