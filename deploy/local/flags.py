@@ -204,6 +204,8 @@ def kwok_command(layout: Layout) -> tuple[str, ...]:
         str(layout.binaries.kwok),
         f"--kubeconfig={layout.kubeconfig(KWOK)}",
         "--manage-all-nodes=true",
-        "--node-lease-duration-seconds=40",
+        # A new kwok takes no node over before the leases of the old one have run out, so this is
+        # how long pods stand still when it was killed.
+        "--node-lease-duration-seconds=8",
         *(f"--config={stage}" for stage in stages),
     )

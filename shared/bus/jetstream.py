@@ -6,36 +6,38 @@ made again, pulls start over, and `on_reconnect` lets services walk what they ma
 
 import asyncio
 import contextlib
-import json
+import random  # noqa: TID251 - spreads waits, decides nothing
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-import nats
-import nats.errors
-import nats.js.errors
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from shared.bus import streams
-from shared.bus.lanes import Lanes, to_delivery
+from shared.bus.connection import Connection
+from shared.bus.consuming import Consumption
+from shared.bus.errors import LIBRARY, is_already_queued, translate
+from shared.bus.observing import BusObserver, NoObserver, family
+from shared.bus.parking import Parker
 from shared.bus.port import Handler, LaneOf
-from shared.bus.pull import PullLoop
+from shared.bus.sizing import wire_size
 from shared.clock import Clock
 from shared.contracts import subjects
 from shared.contracts.consumers import Consumer
 from shared.contracts.subjects import Service
-from shared.errors import TransientError
-from shared.outcome import Park
+from shared.errors import MendflowError, PermanentError, TransientError
 
-FLOOR: Final = (2, 12, 7)
-"""Older servers lack authorisation fixes."""
-_ALREADY_QUEUED: Final = 10077
-_PUBLISH_S: Final = 3.0
+_PUBLISH_S: Final = 5.0
+_PUBLISH_TRY_S: Final = 2.0
 _PUBLISH_TRIES: Final = 3
 _POLL_S: Final = 15.0
-_RECONNECT_S: Final = 0.5
+_RETRY_S: Final = 1.0
+_RELEASE_S: Final = 1.0
+
+
+def _spread() -> float:
+    return random.uniform(0.5, 1.5)  # noqa: S311 - jitter only
 
 
 class JetStreamBus:
@@ -43,75 +45,121 @@ class JetStreamBus:
 
     def __init__(
         self,
-        url: str,
+        servers: str,
         *,
         name: str,
         service: Service,
         clock: Clock,
         credentials: str = "",
+        create_streams: bool = True,
+        replicas: int = 1,
         on_parked: Callable[[str], None] = lambda _: None,
+        observer: BusObserver | None = None,
+        spread: Callable[[], float] = _spread,
     ) -> None:
-        """Build it; `run` connects. `credentials` is the path of a credentials file."""
-        self._url = url
-        self._name = name
-        self._service = service
+        """Build it; `run` connects.
+
+        Args:
+            servers: one URL, or several with commas between them.
+            name: what the server calls this connection.
+            service: whose inbox and whose parked messages.
+            clock: stamps and waits.
+            credentials: the path of a credentials file.
+            create_streams: whether this service may create streams and consumers.
+            replicas: copies of each stream when one is created.
+            on_parked: is told the reason of each parked message.
+            observer: is told of every message.
+            spread: what waits are multiplied by, around 1.
+        """
         self._clock = clock
-        self._credentials = credentials
+        self._create_streams = create_streams
+        self._replicas = replicas
+        self._observer = observer or NoObserver()
+        self._spread = spread
+        self._changed = asyncio.Event()
+        self._connection = Connection(
+            servers,
+            name=name,
+            service=service,
+            credentials=credentials,
+            spread=spread,
+            on_change=self._changed.set,
+        )
         self._on_parked = on_parked
-        self._nc = Client()
-        self._loops: set[PullLoop] = set()
+        self._parker = Parker(self.publish, service=service, clock=clock, on_parked=self._parked)
+        self._consumptions: set[Consumption] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._listeners: list[Callable[[], None]] = []
         self._ready = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._created: dict[str, str] = {}
+        self._seen: dict[str, str] = {}
+        self._highest: dict[str, int] = {}
         self._ensuring = asyncio.Lock()
         self._log = structlog.get_logger(service=str(service))
+        self.fatal = ""
+        """Why this server must not be used; `run` has then ended."""
 
     @property
     def connected(self) -> bool:
         """Return whether publishing has a chance right now."""
-        return self._nc.is_connected and self._ready.is_set()
+        return self._connection.connected and self._ready.is_set()
 
     def on_reconnect(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever messages may have been missed."""
         self._listeners.append(listener)
 
     async def run(self) -> None:
-        """Connect, and keep the streams in place, until cancelled."""
+        """Connect, and keep the streams in place, until cancelled.
+
+        Raises:
+            RuntimeError: when the server is too old to be trusted.
+        """
         try:
-            await self._connect()
             while True:
-                await self._tend()
+                if self._connection.closed:
+                    await self._connection.open()
+                self._changed.clear()
+                wait = _POLL_S if await self._tend() else _RETRY_S * self._spread()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), _POLL_S)
+                    await asyncio.wait_for(self._changed.wait(), wait)
         finally:
+            # Consumers cancelled with us give back what they hold; that needs the connection.
+            await self._consumptions_gone(_RELEASE_S)
             self._ready.clear()
-            with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await asyncio.wait_for(self._nc.close(), _PUBLISH_S)
+            await self._connection.close()
+
+    async def drain(self, *, grace_s: float) -> None:
+        """Take nothing new, let lanes end within `grace_s`, give back the rest."""
+        for consumption in self._consumptions:
+            consumption.stop()
+        await self._consumptions_gone(grace_s)
+        for consumption in self._consumptions:
+            consumption.abort()
+        await self._consumptions_gone(_RELEASE_S)
 
     async def publish(
         self, subject: str, data: bytes, *, headers: Mapping[str, str], message_id: str = ""
     ) -> None:
-        """Publish and wait for the stream's answer; "already queued" counts as success."""
+        """Publish and wait for the stream's answer; "already queued" counts as success.
+
+        Raises:
+            TransientError: when it could not be confirmed in time; it may be stored or not.
+            PermanentError: when it is larger than the server takes.
+        """
         sent = dict(headers) | ({"Nats-Msg-Id": message_id} if message_id else {})
-        for attempt in range(_PUBLISH_TRIES):
-            if not self.connected:
-                break
-            try:
-                await self._nc.jetstream().publish(subject, data, timeout=_PUBLISH_S, headers=sent)
-            except nats.js.errors.APIError as error:
-                if error.err_code == _ALREADY_QUEUED:
-                    return
-                self._changed.set()
-            except (nats.errors.Error, TimeoutError):
-                self._changed.set()
-            else:
-                return
-            await asyncio.sleep(0.05 * 2**attempt)
-        raise TransientError("BusUnavailable", f"could not publish {subject}")
+        size, limit = wire_size(data, sent), self._client().max_payload
+        if size > limit:
+            raise PermanentError("TooLarge", f"{subject}: {size} bytes, {limit} are taken")
+        try:
+            async with asyncio.timeout(_PUBLISH_S):
+                await self._publish(subject, data, sent)
+        except TimeoutError as error:
+            self._changed.set()
+            raise translate(error, doing=subject) from error
+        self._observer.published(family(subject))
 
     async def schedule(self, subject: str, data: bytes, *, at: datetime) -> None:
-        """Arm or replace the timer named by a `wf.tmr.set.` subject."""
+        """Arm or replace the timer named by a `wf.tmr.set.` subject. Raises TransientError."""
         headers = {
             "Nats-Schedule": f"@at {at.isoformat().replace('+00:00', 'Z')}",
             "Nats-Schedule-Target": subjects.timer_target(subject),
@@ -120,127 +168,132 @@ class JetStreamBus:
         await self.publish(subject, data, headers=headers)
 
     async def consume(self, consumer: Consumer, lane_of: LaneOf, handler: Handler) -> None:
-        """Pull from a durable consumer and run `handler` lane by lane until cancelled."""
+        """Pull from a durable consumer and run `handler` lane by lane until cancelled.
+
+        Also returns after `drain`. A `lane_of` that raises parks that message alone.
+        """
         await self._ready.wait()
-        async with asyncio.TaskGroup() as tasks:
-            lanes = Lanes(lane_of, handler, park=self._park, tasks=tasks)
-            loop = PullLoop(
-                self._nc,
-                stream=consumer.stream,
-                consumer=consumer.name,
-                deliver=lanes.deliver,
-                ensure=self._ensure,
-                clock=self._clock,
-                batch=consumer.batch,
-                group=streams.PIN_GROUP if consumer.pinned else "",
-            )
-            self._loops.add(loop)
-            try:
-                await loop.run()
-            finally:
-                self._loops.discard(loop)
-
-    async def _connect(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_PUBLISH_S):
-                    await self._nc.connect(
-                        self._url,
-                        name=self._name,
-                        max_reconnect_attempts=-1,
-                        reconnect_time_wait=1,
-                        connect_timeout=2,
-                        ping_interval=10,
-                        max_outstanding_pings=2,
-                        pending_size=0,
-                        allow_reconnect=True,
-                        error_cb=self._on_error,
-                        reconnected_cb=self._on_reconnected,
-                        user_credentials=self._credentials or None,
-                    )
-            except (nats.errors.Error, TimeoutError, OSError) as error:
-                self._log.debug("bus not reachable", error=repr(error))
-                with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
-                    await asyncio.wait_for(self._nc.close(), 1.0)
-                self._nc = Client()
-                await asyncio.sleep(_RECONNECT_S)
-            else:
-                self._refuse_old_server()
-                return
-
-    def _refuse_old_server(self) -> None:
-        version = self._nc.connected_server_version
-        if (version.major, version.minor, version.patch) < FLOOR:
-            floor = ".".join(str(part) for part in FLOOR)
-            message = f"nats-server {version} is too old; run {floor} or newer"
-            raise RuntimeError(message)
-
-    async def _tend(self) -> None:
-        """Put streams in place, and say so when something may have been missed."""
-        self._changed.clear()
-        if not self._nc.is_connected:
-            return
+        consumption = Consumption(
+            consumer,
+            lane_of,
+            handler,
+            client=self._client,
+            ensure=lambda: self._ensure(consumer),
+            park=self._parker.park,
+            clock=self._clock,
+            spread=self._spread,
+            observer=self._observer,
+        )
+        self._consumptions.add(consumption)
+        self._idle.clear()
         try:
-            await self._ensure()
-        except TransientError as error:
-            self._log.debug("streams not in place", error=str(error))
+            await consumption.run()
+        finally:
+            self._consumptions.discard(consumption)
+            if not self._consumptions:
+                self._idle.set()
 
-    async def _ensure(self) -> None:
-        async with self._ensuring:
-            names = ("WFEVT", "WFCMD", "WFTMR", "WFDLQ")
-            found = {name: await streams.created_at(self._nc, name) for name in names}
-            if self._ready.is_set() and found == self._created and all(found.values()):
-                if not await self._consumers_missing():
+    def _client(self) -> Client:
+        return self._connection.client
+
+    async def _publish(self, subject: str, data: bytes, headers: dict[str, str]) -> None:
+        failed: MendflowError = TransientError("BusUnavailable", f"{subject}: not connected")
+        for attempt in range(_PUBLISH_TRIES):
+            if not self.connected:
+                break
+            before = dict(self._highest)
+            try:
+                ack = (
+                    await self._client()
+                    .jetstream()
+                    .publish(subject, data, timeout=_PUBLISH_TRY_S, headers=dict(headers))
+                )
+            except LIBRARY as error:
+                if is_already_queued(error):
                     return
-            await streams.ensure(self._nc)
-            self._created = {name: await streams.created_at(self._nc, name) for name in names}
+                failed = translate(error, doing=subject)
+                if isinstance(failed, PermanentError):
+                    break
+                self._changed.set()
+                await asyncio.sleep(0.05 * 2**attempt * self._spread())
+            else:
+                if not ack.duplicate:
+                    self._compare(ack.stream, ack.seq, before.get(ack.stream, 0))
+                return
+        raise failed
+
+    def _compare(self, stream: str, sequence: int, before: int) -> None:
+        """Notice a store that went back: it lost messages it had confirmed."""
+        if sequence > before:
+            self._highest[stream] = max(sequence, self._highest.get(stream, 0))
+            return
+        self._log.warning("sequence went back", stream=stream, now=sequence, before=before)
+        self._highest[stream] = sequence
+        self._missed_something()
+
+    async def _tend(self) -> bool:
+        """Put streams in place, and say so when something may have been missed."""
+        self.fatal = self._connection.problem()
+        if self.fatal:
+            self._log.error("bus refused", problem=self.fatal)
+            raise RuntimeError(self.fatal)
+        if not self._connection.connected:
+            return True
+        was_lost, self._connection.was_lost = self._connection.was_lost, False
+        if was_lost:
+            for consumption in self._consumptions:
+                consumption.renew()
+        try:
+            told = await self._ensure()
+        except TransientError as error:
+            self._connection.was_lost |= was_lost
+            self._log.debug("streams not in place", error=str(error))
+            return False
+        if was_lost and not told:
+            self._missed_something()
+        return True
+
+    async def _ensure(self, consumer: Consumer | None = None) -> bool:
+        """Make sure that streams are there; return whether listeners were told of a loss."""
+        async with self._ensuring:
+            client = self._client()
+            found = await streams.survey(client)
+            complete = streams.is_complete(found) and (
+                consumer is None or await streams.has_consumer(client, consumer)
+            )
+            if not complete or not self._ready.is_set():
+                found = await self._create(client, found)
+            seen = {name: stream.created for name, stream in found.items()}
+            if complete and self._ready.is_set() and seen == self._seen:
+                return False
+            self._seen = seen
             self._ready.set()
             self._log.info("streams in place")
             self._missed_something()
-
-    async def _consumers_missing(self) -> bool:
-        try:
-            reply = await self._nc.request("$JS.API.STREAM.INFO.WFEVT", b"", timeout=_PUBLISH_S)
-        except (nats.errors.Error, TimeoutError):
             return True
-        state = json.loads(reply.data).get("state", {})
-        return int(state.get("consumer_count", 0)) < streams.EVENT_CONSUMERS
+
+    async def _create(
+        self, client: Client, found: dict[str, streams.Seen]
+    ) -> dict[str, streams.Seen]:
+        if not self._create_streams:
+            if streams.is_complete(found):
+                return found
+            raise TransientError("BusIncomplete", "streams or consumers are missing")
+        for refusal in await streams.ensure(client, replicas=self._replicas):
+            self._log.warning("bus refused a change", problem=refusal)
+        return await streams.survey(client)
 
     def _missed_something(self) -> None:
-        for loop in self._loops:
-            loop.kick.set()
+        for consumption in self._consumptions:
+            consumption.kick()
         for listener in self._listeners:
             listener()
 
-    async def _on_error(self, error: Exception) -> None:
-        self._log.debug("bus error", error=repr(error))
+    def _parked(self, reason: str) -> None:
+        self._on_parked(reason)
+        self._observer.parked(reason)
 
-    async def _on_reconnected(self) -> None:
-        for loop in self._loops:
-            loop.renew()
-        self._changed.set()
-        self._missed_something()
-
-    async def _park(self, msg: Msg, park: Park) -> None:
-        """Keep a message for a person, then take it out of delivery; both may repeat."""
-        delivery = to_delivery(msg)
-        uid = subjects.uid_of(msg.subject)
-        headers = {key: value for key, value in delivery.headers.items() if key.startswith("ce-")}
-        headers |= {
-            "dlq-stream": delivery.stream,
-            "dlq-seq": str(delivery.sequence),
-            "dlq-consumer": str(self._service),
-            "dlq-deliveries": str(delivery.deliveries),
-            "dlq-error": " ".join(f"{park.reason}: {park.message}".split())[:256],
-            "dlq-ts": self._clock.now().isoformat(),
-            "dlq-subject": msg.subject,
-        }
-        try:
-            await self.publish(
-                subjects.parked(self._service, park.reason, uid), msg.data, headers=headers
-            )
-            await msg.respond(f"+TERM {park.reason}".encode())
-        except (TransientError, nats.errors.Error):
-            return
-        self._on_parked(park.reason)
-        self._log.warning("message parked", subject=msg.subject, reason=park.reason)
+    async def _consumptions_gone(self, within_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()

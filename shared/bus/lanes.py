@@ -1,25 +1,32 @@
 """Lanes: one batch per key at a time, everything that waits for a key handled at once.
 
 A retry keeps its lane: the messages are held in progress and handled again with whatever
-came meanwhile, so order within a lane never changes.
+came meanwhile, so order within a lane never changes. Only after minutes of that are they
+given back, delayed, so that a stuck lane does not keep its places for ever.
 """
 
 import asyncio
 import contextlib
-from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Final
 
-import nats.errors
 import structlog
 from nats.aio.msg import Msg
 
-from shared.bus.answering import MAX_DELIVERIES, Forget, answer
-from shared.bus.port import Delivery, Handler, LaneOf
-from shared.errors import PermanentError
+from shared.bus.answering import MAX_DELIVERIES, Answer, Forget, answer
+from shared.bus.delivering import to_delivery
+from shared.bus.errors import LIBRARY
+from shared.bus.observing import BusObserver, family
+from shared.bus.port import Handler, LaneOf
+from shared.clock import Clock
 from shared.outcome import Ack, Outcome, Park, Retry
 
-_PROGRESS_S: Final = 10.0
+PROGRESS_S: Final = 10.0
+"""A third of the time after which the server gives an unanswered message to somebody else."""
+HOLD_S: Final = 90.0
+"""The longest single wait in place: the largest back-off, with its spread."""
+HOLD_TOTAL_S: Final = 600.0
+"""How long messages are retried in place before they are given back."""
 
 ParkMessage = Callable[[Msg, Park], Coroutine[None, None, None]]
 
@@ -28,53 +35,105 @@ class Lanes:
     """Runs a handler over the deliveries of one consumer."""
 
     def __init__(
-        self, lane_of: LaneOf, handler: Handler, *, park: ParkMessage, tasks: asyncio.TaskGroup
+        self,
+        lane_of: LaneOf,
+        handler: Handler,
+        *,
+        park: ParkMessage,
+        tasks: asyncio.TaskGroup,
+        clock: Clock,
+        spread: Callable[[], float],
+        observer: BusObserver,
+        on_free: Callable[[], None] = lambda: None,
     ) -> None:
         self._lane_of = lane_of
         self._handler = handler
         self._park = park
         self._tasks = tasks
-        self._waiting: dict[str, list[Msg]] = defaultdict(list)
-        self._running: set[str] = set()
+        self._clock = clock
+        self._spread = spread
+        self._observer = observer
+        self._on_free = on_free
+        self._waiting: dict[str, list[Msg]] = {}
+        self._held: dict[str, list[Msg]] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._left: list[Msg] = []
+        self._stopping = asyncio.Event()
         self._log = structlog.get_logger()
 
+    @property
+    def in_hand(self) -> int:
+        """Return how many messages are here and not answered."""
+        lists = (*self._waiting.values(), *self._held.values())
+        return sum(len(messages) for messages in lists)
+
     def deliver(self, msg: Msg) -> None:
-        """Put a message into its lane, or park it when it belongs to none."""
+        """Put a message into its lane, or answer it here when it belongs to none."""
         delivery = to_delivery(msg)
         if delivery.deliveries > MAX_DELIVERIES:
-            self._tasks.create_task(self._park(msg, Park(reason="TooManyDeliveries")))
+            self._answer_alone(msg, Park(reason="TooManyDeliveries"))
             return
         try:
             lane = self._lane_of(delivery)
-        except PermanentError as error:
-            park = Park(reason=error.reason, message=str(error))
-            self._tasks.create_task(self._park(msg, park))
+        except Exception as error:  # noqa: BLE001 - a message nobody can read stops no other
+            found = answer(error, tries=delivery.deliveries, spread=self._spread())
+            self._tell_crash(error, found, lane="")
+            self._answer_alone(msg, found)
             return
-        self._waiting[lane].append(msg)
-        if lane not in self._running:
-            self._running.add(lane)
-            self._tasks.create_task(self._run(lane))
+        self._waiting.setdefault(lane, []).append(msg)
+        if lane not in self._running and not self._stopping.is_set():
+            self._running[lane] = self._tasks.create_task(self._run(lane))
+
+    def stop(self) -> None:
+        """Start nothing new; what is being handled may end."""
+        self._stopping.set()
+
+    def abort(self) -> None:
+        """Cancel what is being handled."""
+        for task in self._running.values():
+            task.cancel()
+
+    async def release(self) -> None:
+        """Give back what was not handled, so that another replica gets it at once."""
+        left = [*self._left, *(msg for messages in self._waiting.values() for msg in messages)]
+        self._left.clear()
+        self._waiting.clear()
+        for msg in left:
+            await self._answer(msg, Retry(reason="Released", after_s=0.0))
 
     async def _run(self, lane: str) -> None:
-        held: list[Msg] = []
-        tries = 0
+        held = self._held[lane] = []
         try:
-            while held or self._waiting[lane]:
-                held += self._waiting.pop(lane, [])
-                tries = max(tries + 1, *(to_delivery(msg).deliveries for msg in held))
-                outcome = await self._handle(lane, held, tries)
-                if isinstance(outcome, Retry):
-                    await self._hold(held, outcome.after_s)
-                    continue
-                await self._finish(held, outcome)
-                held, tries = [], 0
+            while self._waiting.get(lane) and not self._stopping.is_set():
+                await self._work_off(lane, held)
         finally:
-            self._running.discard(lane)
-            if not self._waiting.get(lane):
-                self._waiting.pop(lane, None)
+            # Nothing may be awaited here: this runs when we are cancelled, too.
+            self._left += held
+            del self._held[lane], self._running[lane]
+            self._on_free()
 
-    async def _handle(self, lane: str, held: list[Msg], tries: int) -> Outcome | Forget:
-        beating = asyncio.get_running_loop().create_task(_keep_in_progress(held))
+    async def _work_off(self, lane: str, held: list[Msg]) -> None:
+        """Handle what waits in a lane, again and again, until it can be answered."""
+        began, tries = self._clock.monotonic(), 0
+        while True:
+            held += self._waiting.pop(lane, [])
+            tries = max(tries + 1, *(to_delivery(msg).deliveries for msg in held))
+            found = await self._handle(lane, held, tries)
+            if not isinstance(found, Retry) or not self._may_hold(found, began):
+                break
+            await self._hold(held, found.after_s)
+        while held:
+            await self._answer(held[0], found)
+            del held[0]
+        self._on_free()
+
+    def _may_hold(self, retry: Retry, began: float) -> bool:
+        held_s = self._clock.monotonic() - began
+        fits = retry.after_s <= HOLD_S and held_s + retry.after_s <= HOLD_TOTAL_S
+        return fits and not self._stopping.is_set()
+
+    async def _handle(self, lane: str, held: list[Msg], tries: int) -> Answer:
+        beating = self._tasks.create_task(_keep_in_progress(held))
         result: Outcome | Exception
         try:
             result = await self._handler(lane, [to_delivery(msg) for msg in held])
@@ -82,46 +141,46 @@ class Lanes:
             result = error
         finally:
             beating.cancel()
-        found = answer(result, tries=tries)
-        if isinstance(result, Exception) and getattr(found, "reason", "") == "Crashed":
-            self._log.error("handler crashed", lane=lane, exc_info=result)
+        found = answer(result, tries=tries, spread=self._spread())
+        self._tell_crash(result, found, lane=lane)
         return found
 
+    def _tell_crash(self, result: Outcome | Exception, found: Answer, *, lane: str) -> None:
+        if isinstance(result, Exception) and getattr(found, "reason", "") == "Crashed":
+            self._log.error("handler crashed", lane=lane, exc_info=result)
+
     async def _hold(self, held: list[Msg], after_s: float) -> None:
-        beating = asyncio.get_running_loop().create_task(_keep_in_progress(held))
+        beating = self._tasks.create_task(_keep_in_progress(held))
         try:
-            await asyncio.sleep(after_s)
+            # Stopping ends the wait: the messages are then given back with their delay.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), after_s)
         finally:
             beating.cancel()
 
-    async def _finish(self, held: list[Msg], outcome: Outcome | Forget) -> None:
-        for msg in held:
-            match outcome:
+    def _answer_alone(self, msg: Msg, found: Answer) -> None:
+        self._tasks.create_task(self._answer(msg, found))
+
+    async def _answer(self, msg: Msg, found: Answer) -> None:
+        with contextlib.suppress(*LIBRARY):
+            match found:
                 case Ack():
-                    with contextlib.suppress(nats.errors.Error):
-                        await msg.ack()
+                    await msg.ack()
+                    self._observer.consumed(family(msg.subject), "acked")
+                case Retry(after_s=after_s, reason=reason):
+                    await msg.nak(delay=after_s or None)
+                    result = "released" if reason == "Released" else "retried"
+                    self._observer.consumed(family(msg.subject), result)
                 case Park():
-                    await self._park(msg, outcome)
-                case _:
-                    continue
+                    await self._park(msg, found)
+                    self._observer.consumed(family(msg.subject), "parked")
+                case Forget():
+                    self._observer.consumed(family(msg.subject), "fenced")
 
 
-async def _keep_in_progress(held: list[Msg]) -> None:
+async def _keep_in_progress(held: Iterable[Msg]) -> None:
     while True:
-        await asyncio.sleep(_PROGRESS_S)
-        for msg in held:
-            with contextlib.suppress(nats.errors.Error):
+        await asyncio.sleep(PROGRESS_S)
+        for msg in tuple(held):
+            with contextlib.suppress(*LIBRARY):
                 await msg.in_progress()
-
-
-def to_delivery(msg: Msg) -> Delivery:
-    """Return a message as handlers see it."""
-    metadata = msg.metadata
-    return Delivery(
-        subject=msg.subject,
-        data=msg.data,
-        headers=msg.headers or {},
-        deliveries=metadata.num_delivered or 1,
-        stream=metadata.stream,
-        sequence=metadata.sequence.stream,
-    )

@@ -11,12 +11,13 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
+from nats.aio.subscription import Subscription  # noqa: TC002 - annotations are read at run time
 
+from shared.bus.errors import LIBRARY
 from shared.clock import Clock
+from shared.errors import TransientError
 
 _NS: Final = 1e9
 _EXPIRES_S: Final = 10.0
@@ -25,26 +26,41 @@ _MAX_BACKOFF_S: Final = 5.0
 
 
 class PullLoop:
-    """Keep `batch` messages requested from one durable consumer; hand each to `deliver`."""
+    """Keep at most `batch` messages asked for or in hand; give each to `deliver`."""
 
-    def __init__(  # noqa: PLR0913 - one loop's settings
+    def __init__(
         self,
-        nc: Client,
+        client: Callable[[], Client],
         *,
         stream: str,
         consumer: str,
         deliver: Callable[[Msg], None],
-        ensure: Callable[[], Awaitable[None]],
+        ensure: Callable[[], Awaitable[object]],
         clock: Clock,
         batch: int,
         group: str = "",
+        in_hand: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._nc = nc
+        """Build it.
+
+        Args:
+            client: returns the connection of now; a closed one is replaced by another.
+            stream: where the consumer belongs to.
+            consumer: the name of the durable consumer.
+            deliver: takes one message; must not block.
+            ensure: makes sure that the consumer exists, or raises TransientError.
+            clock: measures silence.
+            batch: how many messages may be asked for or in hand at a time.
+            group: the priority group of a pinned consumer.
+            in_hand: how many messages were taken and are not answered yet.
+        """
+        self._client = client
         self._deliver = deliver
         self._ensure = ensure
         self._clock = clock
         self._batch = batch
         self._group = group
+        self._in_hand = in_hand
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = ""
         self._sub: Subscription | None = None
@@ -53,12 +69,13 @@ class PullLoop:
         self._heard = 0.0
         self._delay = 0.0
         self._missing = False
+        self._stopping = False
         self.kick = asyncio.Event()
 
     async def run(self) -> None:
-        """Pull until cancelled."""
+        """Pull until stopped or cancelled."""
         try:
-            while True:
+            while not self._stopping:
                 self.kick.clear()
                 await self._turn()
                 with contextlib.suppress(TimeoutError):
@@ -71,6 +88,11 @@ class PullLoop:
         self._missing = True
         self.kick.set()
 
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self._stopping = True
+        self.kick.set()
+
     async def _turn(self) -> None:
         try:
             if self._delay:
@@ -81,26 +103,34 @@ class PullLoop:
             silent = self._outstanding > 0 and silence > 2 * _HEARTBEAT_S + 0.5
             if self._sub is None or self._missing or silent:
                 await self._resubscribe()
-            if self._outstanding <= self._batch // 2:
+            if self._want() > 0:
                 await self._pull()
-        except (nats.errors.Error, TimeoutError, OSError):
+        except (*LIBRARY, TransientError):
             self._back_off()
+
+    def _want(self) -> int:
+        """Return how many more to ask for; few at a time only when nothing is asked for."""
+        if self._stopping or self._outstanding > self._batch // 2:
+            return 0
+        free = self._batch - self._outstanding - self._in_hand()
+        return free if self._outstanding <= 0 or free >= self._batch // 8 else 0
 
     async def _resubscribe(self) -> None:
         await self._unsubscribe()
         # A new inbox: late frames of dead pulls are never seen.
-        self._inbox = self._nc.new_inbox()
-        self._sub = await self._nc.subscribe(self._inbox, cb=self._on)
+        client = self._client()
+        self._inbox = client.new_inbox()
+        self._sub = await client.subscribe(self._inbox, cb=self._on)
         self._outstanding, self._missing = 0, False
 
     async def _unsubscribe(self) -> None:
         if self._sub is not None:
-            with contextlib.suppress(nats.errors.Error):
-                await self._sub.unsubscribe()
-            self._sub = None
+            sub, self._sub = self._sub, None
+            with contextlib.suppress(*LIBRARY):
+                await sub.unsubscribe()
 
     async def _pull(self) -> None:
-        want = self._batch - self._outstanding
+        want = self._want()
         ask: dict[str, Any] = {
             "batch": want,
             "expires": int(_EXPIRES_S * _NS),
@@ -110,7 +140,7 @@ class PullLoop:
         ask |= {"id": self._pin} if self._pin else {}
         self._outstanding += want
         self._heard = self._clock.monotonic()
-        await self._nc.publish(self._subject, json.dumps(ask).encode(), self._inbox)
+        await self._client().publish(self._subject, json.dumps(ask).encode(), self._inbox)
 
     async def _on(self, msg: Msg) -> None:
         self._heard = self._clock.monotonic()
@@ -118,15 +148,16 @@ class PullLoop:
         if "Status" in headers and not msg.reply.startswith("$JS.ACK."):
             self._on_status(headers["Status"], headers)
             return
-        self._outstanding -= 1
+        self._outstanding = max(0, self._outstanding - 1)
         self._delay = 0.0
         self._pin = headers.get("Nats-Pin-Id", self._pin)
         self._deliver(msg)
-        if self._outstanding <= self._batch // 2:
+        if self._want() > 0:
             self.kick.set()
 
     def _on_status(self, status: str, headers: dict[str, str]) -> None:
         if status == "100":
+            self._delay = 0.0
             return
         left = int(headers.get("Nats-Pending-Messages", self._outstanding))
         self._outstanding = max(0, self._outstanding - left)

@@ -7,9 +7,10 @@ many processes.
 import json
 from typing import Any, Final
 
-import nats.errors
+import msgspec
 from nats.aio.client import Client
 
+from shared.bus.errors import LIBRARY
 from shared.contracts.consumers import ALL, PARTITIONS, Consumer
 from shared.errors import TransientError
 
@@ -22,6 +23,26 @@ _TIMEOUT_S: Final = 5.0
 PIN_GROUP: Final = "o"
 
 Config = dict[str, Any]
+NAMES: Final = ("WFEVT", "WFCMD", "WFTMR", "WFDLQ", "WFADV")
+_NOT_FOUND: Final = 404
+_WILL_PASS: Final = frozenset({408, 429, 500, 503})
+_UNLIMITED: Final = -1
+_ONLY_GROWS: Final = ("max_bytes", "num_replicas")
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream as it is. Another `created` means that it was lost in between."""
+
+    created: str
+    consumers: int
+
+
+class RefusedError(TransientError):
+    """The server answered, and said no."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        self.code = code
+        super().__init__("BusRefused", message)
 
 
 def streams(*, replicas: int = 1) -> list[Config]:
@@ -119,37 +140,89 @@ def consumer_config(consumer: Consumer) -> Config:
     return config
 
 
-async def ensure(nc: Client) -> None:
-    """Create what is missing and update what differs.
+async def ensure(nc: Client, *, replicas: int = 1) -> list[str]:
+    """Create what is missing and update what differs; return what the server refused to change.
+
+    A refused change leaves a usable stream or consumer behind, so it is told, not raised.
 
     Raises:
-        TransientError: when the server does not answer, or refuses.
+        TransientError: when the server does not answer, or cannot create a stream.
     """
-    for config in streams():
-        await _ensure_stream(nc, config)
+    refused: list[str] = []
+    for config in streams(replicas=replicas):
+        await _ensure_stream(nc, config, refused)
     for consumer in ALL:
         body = {"stream_name": consumer.stream, "config": consumer_config(consumer), "action": ""}
-        await _call(nc, f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}", body)
+        try:
+            await _call(nc, f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}", body)
+        except RefusedError as error:
+            refused.append(str(error))
+    return refused
 
 
-async def created_at(nc: Client, stream: str) -> str:
-    """Return when a stream was created, or nothing when it is missing."""
-    try:
-        answer = await _call(nc, f"STREAM.INFO.{stream}", {})
-    except TransientError:
-        return ""
-    return str(answer.get("created", ""))
+async def survey(nc: Client) -> dict[str, Seen]:
+    """Return the streams that exist. Raises TransientError when the server does not answer."""
+    found: dict[str, Seen] = {}
+    for name in NAMES:
+        info = await _info(nc, f"STREAM.INFO.{name}")
+        if info is not None:
+            found[name] = Seen(
+                created=str(info.get("created", "")),
+                consumers=int(info.get("state", {}).get("consumer_count", 0)),
+            )
+    return found
 
 
-async def _ensure_stream(nc: Client, config: Config) -> None:
+async def has_consumer(nc: Client, consumer: Consumer) -> bool:
+    """Return whether a consumer exists. Raises TransientError when the server is silent."""
+    return await _info(nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}") is not None
+
+
+def is_complete(found: dict[str, Seen]) -> bool:
+    """Return whether every stream is there, with at least as many consumers as are ours."""
+    return all(
+        name in found and found[name].consumers >= sum(ours.stream == name for ours in ALL)
+        for name in NAMES
+    )
+
+
+def merged(live: Config, wanted: Config) -> Config:
+    """Return what a stream should be: ours, but never smaller than it is.
+
+    Sizes and replicas are the operator's to raise, and a smaller stream would throw
+    messages away. What the server or an operator added stays.
+    """
+    result = live | wanted
+    for key in _ONLY_GROWS:
+        if key in wanted and key in live:
+            result[key] = _UNLIMITED if live[key] == _UNLIMITED else max(live[key], wanted[key])
+    result["metadata"] = live.get("metadata", {}) | wanted.get("metadata", {})
+    return result
+
+
+async def _ensure_stream(nc: Client, config: Config, refused: list[str]) -> None:
     name = config["name"]
-    try:
-        live = (await _call(nc, f"STREAM.INFO.{name}", {}))["config"]
-    except TransientError:
+    info = await _info(nc, f"STREAM.INFO.{name}")
+    if info is None:
         await _call(nc, f"STREAM.CREATE.{name}", config)
         return
-    if any(live.get(key) != value for key, value in config.items() if key != "metadata" and value):
-        await _call(nc, f"STREAM.UPDATE.{name}", config)
+    live: Config = {"metadata": {}} | info["config"]
+    wanted = merged(live, config)
+    if all(live.get(key, 0) == value for key, value in wanted.items()):
+        return
+    try:
+        await _call(nc, f"STREAM.UPDATE.{name}", wanted)
+    except RefusedError as error:
+        refused.append(str(error))
+
+
+async def _info(nc: Client, api: str) -> Config | None:
+    try:
+        return await _call(nc, api, {})
+    except RefusedError as error:
+        if error.code == _NOT_FOUND:
+            return None
+        raise
 
 
 async def _call(nc: Client, api: str, body: Config) -> Config:
@@ -157,12 +230,13 @@ async def _call(nc: Client, api: str, body: Config) -> Config:
         reply = await nc.request(
             f"$JS.API.{api}", json.dumps(body).encode() if body else b"", timeout=_TIMEOUT_S
         )
-    except (nats.errors.Error, TimeoutError) as error:
+    except LIBRARY as error:
         raise TransientError("BusUnavailable", f"{api}: {error!r}") from error
     answer: Config = json.loads(reply.data)
-    if "error" in answer:
-        raise TransientError("BusRefused", f"{api}: {answer['error'].get('description')}")
-    return answer
-
-
-EVENT_CONSUMERS: Final = sum(consumer.stream == "WFEVT" for consumer in ALL)
+    problem = answer.get("error")
+    if problem is None:
+        return answer
+    told = f"{api}: {problem.get('description')}"
+    if problem.get("code") in _WILL_PASS:
+        raise TransientError("BusUnavailable", told)
+    raise RefusedError(told, code=int(problem.get("code", 0)))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from deploy.local import build
 from deploy.local.build import (
     build_command,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from deploy.local import versions
 from deploy.local.cache import cache_dir, ensure_entry, product_key
 from deploy.local.versions import ETCD

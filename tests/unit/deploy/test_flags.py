@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from deploy.local import flags
 from deploy.local.build import Binaries
 from deploy.local.certs import load_or_create_pki

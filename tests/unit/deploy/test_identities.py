@@ -8,6 +8,7 @@ import pytest
 import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+
 from deploy.local.certs import KeyPair, Pki, load_or_create_pki
 from deploy.local.kubeconfig import file_name, render_kubeconfig, write_kubeconfig
 

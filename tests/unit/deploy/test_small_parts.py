@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from deploy.local import ports
 from deploy.local.errors import describe_start_failure, tail
 from deploy.local.nodes import is_usable, render_node
@@ -90,10 +91,11 @@ def test_a_component_starts_stops_and_starts_again(tmp_path: Path) -> None:
     first = component.pid
     component.ask_to_stop()
     component.finish(within_s=1)
-    assert component.pid is None
+    assert not component.is_running()
     component.start()
 
-    assert component.pid not in {None, first}
+    assert component.is_running()
+    assert component.pid != first
     component.send(signal.SIGKILL)
     component.finish(within_s=1)
     assert component.exit_code == -signal.SIGKILL

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from deploy.local import toolchain
 from deploy.local.toolchain import build_environment, ensure_go, parse_version
 from deploy.local.versions import Wheel

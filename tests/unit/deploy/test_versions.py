@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from deploy.local.toolchain import parse_version
 from deploy.local.versions import GO_WHEEL, KUBERNETES, MINIMUM_GO, PRODUCTS, Product
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from deploy.local.__main__ import main
 from deploy.local.build import Binaries
 from deploy.local.cluster import LocalCluster
