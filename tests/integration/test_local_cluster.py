@@ -84,13 +84,6 @@ def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> str:
     return name
 
 
-
-def is_listening(port: int) -> bool:
-    """Say whether anybody takes connections there; closed ones may linger in TIME_WAIT."""
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK, port)) == 0
-
-
 def eventually(condition: Callable[[], bool], *, within_s: float = 30) -> None:
     """Wait for a condition, and fail when it does not come true."""
     deadline = time.monotonic() + within_s
