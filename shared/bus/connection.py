@@ -44,6 +44,7 @@ class Connection:
         self._on_change = on_change
         self._log = structlog.get_logger(service=str(service))
         self.client = Client()
+        self._opened = False
         self.was_lost = False
         """Messages may have been missed; whoever acts on it sets it back."""
 
@@ -67,6 +68,8 @@ class Connection:
 
     async def close(self) -> None:
         """Close, sending what waits to be sent."""
+        if not self._opened:  # the client library cannot close what it never opened
+            return
         with contextlib.suppress(*LIBRARY):
             async with asyncio.timeout(_CLOSE_S):
                 await self.client.close()
@@ -81,7 +84,7 @@ class Connection:
 
     async def _try(self) -> bool:
         await self.close()
-        self.client = Client()
+        self.client, self._opened = Client(), True
         try:
             # Never give up once connected; then even the first connect has no end of its own.
             async with asyncio.timeout(_OPEN_S):

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-
 from nats.aio.msg import Msg
+
 from shared.bus import lanes as module
 from shared.bus.lanes import Lanes
 from shared.bus.port import Delivery, Handler
