@@ -55,9 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--kubeconfig", help="path of the kubeconfig file to use")
     run.add_argument("--context", help="context in that file")
-    run.add_argument(
-        "--nats-url", help="use this NATS server instead of starting one of our own"
-    )
+    run.add_argument("--nats-url", help="use this NATS server instead of starting one of our own")
     run.add_argument("--nats-dir", type=Path, help="where our own NATS server keeps its store")
     run.add_argument("--nats-port", type=int, default=4222, help="its port; 0 takes a free one")
     return parser

@@ -23,7 +23,7 @@ def merge_patch(raw: dict[str, Json], before: msgspec.Struct, after: msgspec.Str
 
 
 def _diff(raw: Json, before: dict[str, Json], after: dict[str, Json]) -> dict[str, Json]:
-    patch: dict[str, Json] = {key: None for key in before.keys() - after.keys()}
+    patch: dict[str, Json] = dict.fromkeys(before.keys() - after.keys())
     for key, value in after.items():
         old = before.get(key)
         if value == old:

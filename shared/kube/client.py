@@ -52,7 +52,7 @@ class ApiCluster:
         self._api: ApiClient | None = None
 
     @classmethod
-    async def connect(  # noqa: PLR0913 - connection settings
+    async def connect(
         cls,
         *,
         kubeconfig: str,
@@ -159,7 +159,7 @@ class ApiCluster:
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(random.randint(*_WATCH_SERVER_S)),  # noqa: S311, TID251 - jitter
+            "timeoutSeconds": str(random.randint(*_WATCH_SERVER_S)),  # noqa: S311 - jitter
             "resourceVersion": resource_version,
         } | ({"fieldSelector": f"metadata.name={name}"} if name else {})
         await self._limiter.wait()

@@ -22,7 +22,7 @@ COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 class LeaseHolder:
     """Keeps one lease of its own renewed, so that others see this replica alive."""
 
-    def __init__(  # noqa: PLR0913 - one lease's fields
+    def __init__(
         self,
         cluster: Cluster,
         *,
@@ -98,7 +98,7 @@ class LeaseObserver:
 class Election:
     """One leader among replicas, by compare-and-swap on one lease."""
 
-    def __init__(  # noqa: PLR0913 - one lease's fields
+    def __init__(
         self,
         cluster: Cluster,
         *,

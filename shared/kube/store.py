@@ -190,4 +190,4 @@ def _execution(raw: Object) -> KubernetesExecution:
 
 
 def _jittered(seconds: float) -> float:
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311, TID251 - jitter only
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter only

@@ -63,7 +63,7 @@ class ListWatch:
                 self._version, delay = "", _BACKOFF_S[1]
                 self._log.warning("cannot watch", reason=error.reason, error=str(error))
             self._on_reconnect()
-            spread = random.uniform(0.5, 1.5)  # noqa: S311, TID251 - jitter only
+            spread = random.uniform(0.5, 1.5)  # noqa: S311 - jitter only
             await asyncio.sleep(delay * spread)
 
     async def _list(self) -> list[Change]:
@@ -81,7 +81,7 @@ class ListWatch:
         ]
         self._known = {uid: _remembered(item) for uid, item in found.items()}
         self._version = listing.resource_version
-        wait = random.uniform(*_RELIST_S)  # noqa: S311, TID251 - jitter only
+        wait = random.uniform(*_RELIST_S)  # noqa: S311 - jitter only
         self._relist_at = self._clock.monotonic() + wait
         return changes
 

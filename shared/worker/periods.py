@@ -8,4 +8,4 @@ _JITTER: Final = 0.2
 
 def jittered(period_s: float) -> float:
     """Return the period, up to 20 % longer or shorter, so that replicas spread out."""
-    return period_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311, TID251 - jitter only
+    return period_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter only

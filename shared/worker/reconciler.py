@@ -137,7 +137,7 @@ class WorkflowReconciler:
         while True:
             self._wake.clear()
             await self._resync()
-            spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311, TID251 - jitter only
+            spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter only
             try:
                 async with asyncio.timeout(self._context.resync_s * spread):
                     await self._wake.wait()

@@ -15,7 +15,6 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
 from shared.api.workflow import WorkflowExecution
@@ -32,10 +31,10 @@ from shared.settings import Settings
 from shared.telemetry import logging
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.probes import ProbeServer, Readiness
-from shared.workflow import slices
-from shared.workflow.phases import IllegalTransitionError, derive
 from shared.worker.context import Context
 from shared.worker.publisher import Publisher
+from shared.workflow import slices
+from shared.workflow.phases import IllegalTransitionError, derive
 
 _PREFLIGHT_S: Final = 2.0
 NEEDED: Final = (WORKFLOW_EXECUTION, KUBERNETES_EXECUTION)
@@ -62,7 +61,7 @@ class Process:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock: Clock = SystemClock()
-        self.metrics = Metrics(CollectorRegistry())
+        self.metrics = Metrics()
         self.readiness = Readiness()
         # A new name for each start: a claim of an earlier life is never mistaken for ours.
         boot = uuid.uuid4().hex[:6]  # noqa: TID251 - identity of a process, not of an object

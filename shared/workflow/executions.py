@@ -39,7 +39,7 @@ def name_of(
     )
 
 
-def new_execution(  # noqa: PLR0913 - the fields of one object
+def new_execution(
     workflow: WorkflowExecution,
     step_name: str,
     *,

@@ -182,7 +182,7 @@ def _condition(
     type_: str,
     holds: bool | None,
     reason: str,
-    message: str,  # noqa: FBT001 - a condition's value
+    message: str,
 ) -> Condition:
     words = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE}
     status = ConditionStatus.UNKNOWN if holds is None else words[holds]

@@ -1,36 +1,24 @@
 """What every end-to-end test starts from: a namespace with two Deployments, and services."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.kubectl import Kubectl, eventually
+from tests.support.kubectl import Kubectl
+from tests.support.namespaces import fresh_namespace
 from tests.support.services import Services
-from tests.support.workflows import deployment
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster
-
     from shared.bus.embedded import EmbeddedServer
 
 
 @pytest.fixture
 def kubectl(cluster: "LocalCluster", request: pytest.FixtureRequest) -> Kubectl:
     """Kubectl in a namespace of this test, with the Deployments web and api in it."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
-    found = Kubectl(cluster.kubeconfig, namespace=name.strip("-")[:50].rstrip("-"))
-    found.ok("create", "namespace", found.namespace)
-    for target in ("web", "api"):
-        found.apply(deployment(target))
-    for target in ("web", "api"):
-        eventually(
-            lambda target=target: found.get("deployment", target),
-            lambda live: live.get("status", {}).get("availableReplicas") == 2,
-        )
-    return found
+    return fresh_namespace(cluster, request.node.name.removeprefix("test_"))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests.support.kubectl import Kubectl, eventually
-from tests.support.services import Services
 from tests.support.workflows import diamond, failing, notify, scale, workflow
 
 pytestmark = pytest.mark.usefixtures("services")

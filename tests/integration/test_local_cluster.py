@@ -49,7 +49,7 @@ class Kubectl:
 
     def run(self, *words: str, given: object = None) -> subprocess.CompletedProcess[str]:
         """Run a command that may fail."""
-        return subprocess.run(  # noqa: S603 - words of these tests
+        return subprocess.run(
             (self._program, f"--kubeconfig={self._kubeconfig}", *words),
             check=False,
             capture_output=True,
@@ -347,7 +347,7 @@ def start_in_foreground(work_dir: Path) -> subprocess.Popen[str]:
     """Run `up` as a user would, and return when it says that the cluster is ready."""
     ensure_binaries()
     command: Sequence[str] = (sys.executable, "-m", "deploy.local", "up", "--dir", str(work_dir))
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(
         command,
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONWARNINGS": "error"},

@@ -13,7 +13,7 @@ Object = dict[str, Any]
 class Kubectl:
     """kubectl with one kubeconfig and one namespace."""
 
-    def __init__(self, kubeconfig: Path, *, namespace: str, program: str = "kubectl") -> None:
+    def __init__(self, kubeconfig: Path, *, namespace: str, program: str) -> None:
         self._prefix = [program, "--kubeconfig", str(kubeconfig), "--namespace", namespace]
         self.namespace = namespace
 

@@ -201,7 +201,7 @@ def _queued(workflow: WorkflowExecution, step: StepStatus, attempt: int) -> Step
     )
 
 
-def _changed_status(  # noqa: PLR0913 - the pieces of one status
+def _changed_status(
     workflow: WorkflowExecution,
     steps: dict[str, StepStatus],
     tokens: dict[str, Token],
