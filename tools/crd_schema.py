@@ -6,7 +6,7 @@ spec only: a status is what was observed, and nothing is observed by default.
 
 import inspect
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import inspect as mi
@@ -15,6 +15,12 @@ Schema = dict[str, Any]
 
 _DEFAULT_MAX_STRING = 1024
 _DEFAULT_MAX_LIST = 100
+
+_PLAIN: Final[dict[type[mi.Type], Schema]] = {
+    mi.DateTimeType: {"type": "string", "format": "date-time"},
+    mi.BoolType: {"type": "boolean"},
+    mi.AnyType: {"x-kubernetes-preserve-unknown-fields": True},
+}
 
 
 def schema_of(struct: type[msgspec.Struct], *, defaults: bool) -> Schema:
@@ -31,38 +37,37 @@ def _schema(info: mi.Type, *, defaults: bool) -> Schema:
             return _schema(inner, defaults=defaults)
         case mi.StructType():
             return _struct(info, defaults=defaults)
-        case mi.EnumType(cls=cls):
-            return {"type": "string", "enum": [member.value for member in cls]}
-        case mi.ListType(item_type=item, max_length=longest, min_length=shortest):
-            bounds = {"minItems": shortest} if shortest else {}
-            items = _schema(item, defaults=defaults)
-            return {
-                "type": "array",
-                "items": items,
-                "maxItems": longest or _DEFAULT_MAX_LIST,
-            } | bounds
+        case mi.ListType():
+            return _list(info, defaults=defaults)
         case mi.DictType():
             return _map(info, defaults=defaults)
         case _:
             return _scalar(info)
 
 
+def _list(info: mi.ListType, *, defaults: bool) -> Schema:
+    schema: Schema = {
+        "type": "array",
+        "items": _schema(info.item_type, defaults=defaults),
+        "maxItems": info.max_length or _DEFAULT_MAX_LIST,
+    }
+    return schema | ({"minItems": info.min_length} if info.min_length else {})
+
+
 def _scalar(info: mi.Type) -> Schema:
     match info:
+        case mi.EnumType(cls=cls):
+            return {"type": "string", "enum": [member.value for member in cls]}
         case mi.StrType(pattern=pattern, min_length=shortest, max_length=longest):
             schema: Schema = {"type": "string", "maxLength": longest or _DEFAULT_MAX_STRING}
             schema |= {"minLength": shortest} if shortest else {}
             return schema | ({"pattern": pattern} if pattern else {})
-        case mi.DateTimeType():
-            return {"type": "string", "format": "date-time"}
-        case mi.BoolType():
-            return {"type": "boolean"}
         case mi.IntType(ge=low, le=high):
             return {"type": "integer"} | _bounds(low, high)
         case mi.FloatType(ge=low, le=high):
             return {"type": "number"} | _bounds(low, high)
-        case mi.AnyType():
-            return {"x-kubernetes-preserve-unknown-fields": True}
+        case _ if type(info) in _PLAIN:
+            return dict(_PLAIN[type(info)])
         case _:
             message = f"{info} has no place in a CRD"
             raise TypeError(message)

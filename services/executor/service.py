@@ -16,6 +16,7 @@ from services.executor.core import changes, claims, results
 from services.executor.core.changes import RefusedError
 from services.executor.effect import Effect, stamp_of
 from services.executor.holders import Holders
+from shared import jitter
 from shared.api.enums import TERMINAL_EXECUTION_PHASES, ErrorType, Intent
 from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
 from shared.api.groups import KUBERNETES_EXECUTION
@@ -37,7 +38,6 @@ from shared.errors import (
 from shared.outcome import Ack, Outcome, Park, Retry
 from shared.worker.context import Context
 from shared.worker.keys import read_bell
-from shared.worker.periods import jittered
 from shared.workflow import durations
 
 _FINISHED: Final = frozenset(str(phase) for phase in TERMINAL_EXECUTION_PHASES)
@@ -86,7 +86,7 @@ class Executor:
             self._wake.clear()
             await self._resync()
             try:
-                async with asyncio.timeout(jittered(self._context.resync_s)):
+                async with asyncio.timeout(jitter.around(self._context.resync_s, by=0.2)):
                     await self._wake.wait()
             except TimeoutError:
                 continue

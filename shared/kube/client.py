@@ -6,7 +6,6 @@ bounded in time on our side, because a frozen API server never answers.
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, Self
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ import msgspec
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
+from shared import jitter
 from shared.api.groups import Kind
 from shared.clock import Clock
 from shared.errors import TransientError
@@ -159,7 +159,7 @@ class ApiCluster:
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(random.randint(*_WATCH_SERVER_S)),  # noqa: S311 - jitter
+            "timeoutSeconds": str(round(jitter.between(*_WATCH_SERVER_S))),
             "resourceVersion": resource_version,
         } | ({"fieldSelector": f"metadata.name={name}"} if name else {})
         await self._limiter.wait()

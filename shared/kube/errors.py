@@ -5,7 +5,7 @@ somebody was faster, and a 500 that says the request is too large will never pas
 """
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +23,16 @@ _MAX_MESSAGE = 256
 
 class WatchExpiredError(TransientError):
     """The version a watch or a list started from is gone (410): list anew."""
+
+
+_MEANING: Final[dict[int, tuple[type[MendflowError], str]]] = {
+    HTTPStatus.UNAUTHORIZED: (TransientError, "Unauthorized"),
+    HTTPStatus.FORBIDDEN: (PermanentError, "Forbidden"),
+    HTTPStatus.NOT_FOUND: (NotFoundError, "NotFound"),
+    HTTPStatus.CONFLICT: (ConflictError, "Conflict"),
+    HTTPStatus.GONE: (WatchExpiredError, "Expired"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (PermanentError, "TooLarge"),
+}
 
 
 class ApiStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -53,27 +63,14 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
     """
     status = parse_status(body)
     message = f"{request}: {status.message}"[:_MAX_MESSAGE]
-    match code:
-        case HTTPStatus.CONFLICT if status.reason == "AlreadyExists":
-            return AlreadyExistsError("AlreadyExists", message)
-        case HTTPStatus.CONFLICT:
-            return ConflictError("Conflict", message)
-        case HTTPStatus.NOT_FOUND:
-            return NotFoundError("NotFound", message)
-        case HTTPStatus.GONE:
-            return WatchExpiredError("Expired", message)
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            wait = float(retry_after) if retry_after.isdigit() else None
-            return TransientError("TooManyRequests", message, retry_after_s=wait)
-        case HTTPStatus.UNAUTHORIZED:
-            return TransientError("Unauthorized", message)
-        case HTTPStatus.FORBIDDEN:
-            return PermanentError("Forbidden", message)
-        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if code == HTTPStatus.TOO_MANY_REQUESTS:
+        wait = float(retry_after) if retry_after.isdigit() else None
+        return TransientError("TooManyRequests", message, retry_after_s=wait)
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if "too large" in status.message:
             return PermanentError("TooLarge", message)
-        case _ if code >= HTTPStatus.INTERNAL_SERVER_ERROR and "too large" in status.message:
-            return PermanentError("TooLarge", message)
-        case _ if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return TransientError("ApiUnavailable", message)
-        case _:
-            return PermanentError("Invalid", message)
+        return TransientError("ApiUnavailable", message)
+    if status.reason == "AlreadyExists":
+        return AlreadyExistsError("AlreadyExists", message)
+    kind, reason = _MEANING.get(code, (PermanentError, "Invalid"))
+    return kind(reason, message)

@@ -5,13 +5,13 @@ twice. Five tries, then the caller's message is retried later (requirements C4).
 """
 
 import asyncio
-import random
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
+from shared import jitter
 from shared.api.enums import ExecutionPhase
 from shared.api.execution import ExecutionStatus, KubernetesExecution
 from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
@@ -83,7 +83,7 @@ class WorkflowStore:
                 self._on_conflict()
                 if wait is None:
                     raise
-                await asyncio.sleep(_jittered(wait))
+                await asyncio.sleep(jitter.around(wait, by=0.5))
             except NotFoundError:
                 return None
         return None
@@ -187,7 +187,3 @@ def _execution(raw: Object) -> KubernetesExecution:
         return msgspec.convert(raw, KubernetesExecution)
     except msgspec.ValidationError as error:
         raise ContractError("Undecodable", str(error)) from error
-
-
-def _jittered(seconds: float) -> float:
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter only

@@ -5,12 +5,12 @@ object never go back: an older event than the newest seen is dropped.
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import structlog
 
+from shared import jitter
 from shared.api.groups import Kind
 from shared.clock import Clock
 from shared.errors import MendflowError, TransientError
@@ -63,8 +63,7 @@ class ListWatch:
                 self._version, delay = "", _BACKOFF_S[1]
                 self._log.warning("cannot watch", reason=error.reason, error=str(error))
             self._on_reconnect()
-            spread = random.uniform(0.5, 1.5)  # noqa: S311 - jitter only
-            await asyncio.sleep(delay * spread)
+            await asyncio.sleep(jitter.around(delay, by=0.5))
 
     async def _list(self) -> list[Change]:
         listing = await self._cluster.list(self._kind, namespace=self._namespace)
@@ -81,8 +80,7 @@ class ListWatch:
         ]
         self._known = {uid: _remembered(item) for uid, item in found.items()}
         self._version = listing.resource_version
-        wait = random.uniform(*_RELIST_S)  # noqa: S311 - jitter only
-        self._relist_at = self._clock.monotonic() + wait
+        self._relist_at = self._clock.monotonic() + jitter.between(*_RELIST_S)
         return changes
 
     async def _follow(self) -> AsyncIterator[Change]:

@@ -5,11 +5,11 @@ that the resync finds the work, one period later.
 """
 
 import asyncio
-import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from shared import jitter
 from shared.api.enums import TERMINAL_PHASES
 from shared.api.groups import WORKFLOW_EXECUTION
 from shared.bus.port import Delivery
@@ -24,7 +24,6 @@ from shared.worker.keys import RESYNC, Hint, WorkflowKey, hint_of, read_bell
 Reconcile = Callable[[WorkflowKey, Sequence[Hint]], Awaitable[Outcome]]
 
 GONE: Final = Ack(note="workflow gone")
-_JITTER: Final = 0.2
 _REMEMBERED: Final = 20_000
 _RESYNC_CONCURRENCY: Final = 8
 _FINISHED: Final = frozenset(str(phase) for phase in TERMINAL_PHASES)
@@ -137,9 +136,8 @@ class WorkflowReconciler:
         while True:
             self._wake.clear()
             await self._resync()
-            spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter only
             try:
-                async with asyncio.timeout(self._context.resync_s * spread):
+                async with asyncio.timeout(jitter.around(self._context.resync_s, by=0.2)):
                     await self._wake.wait()
             except TimeoutError:
                 continue

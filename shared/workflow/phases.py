@@ -10,15 +10,14 @@ import msgspec
 
 from shared.api.enums import (
     SETTLED_STEP_PHASES,
-    TERMINAL_PHASES,
     Phase,
     RollbackPhase,
     StepPhase,
 )
-from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus, WorkflowStatus
 from shared.errors import PermanentError
+from shared.workflow.conditions import conditions_of, merged
 from shared.workflow.transitions import is_legal
 
 _MAX_MESSAGE = 256
@@ -28,6 +27,11 @@ _ROLLBACK_PHASES = {
     RollbackPhase.RUNNING: Phase.ROLLING_BACK,
     RollbackPhase.COMPLETED: Phase.ROLLED_BACK,
     RollbackPhase.FAILED: Phase.ROLLBACK_FAILED,
+}
+_UNAPPROVED = {
+    "": Phase.AWAITING_APPROVAL,
+    "Rejected": Phase.FAILED,
+    "Expired": Phase.FAILED,
 }
 
 
@@ -70,10 +74,13 @@ def phase_of(workflow: WorkflowExecution) -> Phase:
     if status.execution_plan is None:
         return Phase.PLANNING if status.planning_start_time else Phase.PENDING
     if status.approval is not None and status.approval.required:
-        if status.approval.decision in {"Rejected", "Expired"}:
-            return Phase.FAILED
-        if status.approval.decision != "Approved":
-            return Phase.AWAITING_APPROVAL
+        waiting = _UNAPPROVED.get(status.approval.decision)
+        return waiting or _executing(workflow)
+    return _executing(workflow)
+
+
+def _executing(workflow: WorkflowExecution) -> Phase:
+    status = workflow.status
     done = status.execution_complete_time is not None and not status.tokens
     if done and critical_failure(workflow) is None:
         return Phase.COMPLETED
@@ -92,8 +99,11 @@ def derive(workflow: WorkflowExecution, after: WorkflowStatus, *, now: datetime)
         raise IllegalTransitionError(workflow.status.phase, phase)
     reason, message = _explain(changed, phase)
     generation = workflow.metadata.generation
-    conditions = _merge(
-        workflow.status.conditions, _conditions(changed, phase, reason, message), now, generation
+    conditions = merged(
+        workflow.status.conditions,
+        conditions_of(changed, phase, reason, message),
+        now=now,
+        generation=generation,
     )
     return msgspec.structs.replace(
         after,
@@ -135,72 +145,3 @@ def _with_rollback(workflow: WorkflowExecution, cause: str) -> str:
     text = f"{cause}; {undone} of {len(rollback.steps)} steps undone"
     text += f"; undo failed: {', '.join(failed)}" if failed else ""
     return text + (f"; not undone: {', '.join(skipped)}" if skipped else "")
-
-
-def _conditions(
-    workflow: WorkflowExecution, phase: Phase, reason: str, message: str
-) -> list[Condition]:
-    status = workflow.status
-    terminal = phase in TERMINAL_PHASES
-    invalid = bool(status.validation_results and status.validation_results.validation_errors)
-    found = [
-        _condition("Complete", terminal, str(phase), message),
-        _condition(
-            "Succeeded",
-            (phase is Phase.COMPLETED) if terminal else None,
-            reason if terminal else "InProgress",
-            message,
-        ),
-        _condition("Ready", phase is Phase.COMPLETED, str(phase), message),
-        _condition("Reconciling", not terminal, str(phase), ""),
-    ]
-    if status.execution_plan is not None or invalid:
-        planned = _condition("Planned", not invalid, reason if invalid else "PlanReady", "")
-        found.append(planned)
-    if invalid:
-        found.append(_condition("ValidationFailed", True, reason, message))
-    if status.rollback is not None:
-        found += _rollback_conditions(phase, message)
-    return found
-
-
-def _rollback_conditions(phase: Phase, message: str) -> list[Condition]:
-    match phase:
-        case Phase.ROLLED_BACK:
-            return [_condition("RolledBack", True, "RollbackCompleted", message)]
-        case Phase.ROLLBACK_FAILED:
-            return [_condition("RolledBack", False, "RollbackFailed", message)]
-        case Phase.DEGRADED:
-            return [_condition("Degraded", True, "ManualRollback", message)]
-        case Phase.ROLLING_BACK:
-            return [_condition("Degraded", False, "RollingBack", "")]
-        case _:
-            return []
-
-
-def _condition(
-    type_: str,
-    holds: bool | None,
-    reason: str,
-    message: str,
-) -> Condition:
-    words = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE}
-    status = ConditionStatus.UNKNOWN if holds is None else words[holds]
-    return Condition(type=type_, status=status, reason=reason, message=message)
-
-
-def _merge(
-    old: list[Condition], new: list[Condition], now: datetime, generation: int
-) -> list[Condition]:
-    """Keep the transition time of conditions whose status did not change."""
-    known = {condition.type: condition for condition in old}
-    merged = dict(known)
-    for condition in new:
-        before = known.get(condition.type)
-        same = before is not None and before.status == condition.status
-        merged[condition.type] = msgspec.structs.replace(
-            condition,
-            last_transition_time=before.last_transition_time if before and same else now,
-            observed_generation=generation,
-        )
-    return list(merged.values())
