@@ -20,6 +20,7 @@ from shared import jitter
 from shared.api.enums import TERMINAL_EXECUTION_PHASES, ErrorType, Intent
 from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
 from shared.api.groups import KUBERNETES_EXECUTION
+from shared.api.meta import CORRELATION_ANNOTATION
 from shared.api.parameters import ActionParameters, NotifyOnly, WaitForCondition
 from shared.api.results import CustomResult, StepResult
 from shared.api.workflow import WorkflowExecution
@@ -36,6 +37,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.outcome import Ack, Outcome, Park, Retry
+from shared.telemetry.logging import bound
 from shared.worker.context import Context
 from shared.worker.keys import read_bell
 from shared.workflow import durations
@@ -120,8 +122,18 @@ class Executor:
         if key in self._busy:
             return Ack(note="in work here")
         self._busy.add(key)
+        spec, meta = execution.spec, execution.metadata
+        telling = bound(
+            correlation_id=meta.annotations.get(
+                CORRELATION_ANNOTATION, str(spec.workflow_execution_ref.uid)
+            ),
+            workflow=spec.workflow_execution_ref.name,
+            namespace=meta.namespace,
+            step=spec.step_name,
+        )
         try:
-            return await self._claim_and_run(execution)
+            with telling:
+                return await self._claim_and_run(execution)
         finally:
             self._busy.discard(key)
 
@@ -178,13 +190,7 @@ class Executor:
 
     async def _run(self, claim: KubernetesExecution, workflow: WorkflowExecution) -> None:
         context = self._context
-        log = context.log.bind(
-            workflow=workflow.metadata.name,
-            namespace=claim.metadata.namespace,
-            step=claim.spec.step_name,
-            action=claim.spec.action,
-            execution=claim.metadata.name,
-        )
+        log = context.log.bind(action=claim.spec.action, execution=claim.metadata.name)
         try:
             result = await self._act(claim, workflow)
             status = results.completed(claim, result, now=context.clock.now())

@@ -102,6 +102,4 @@ class Monitor:
             context.recorder.warning(
                 workflow, reason="StepFailed", message=f"step {step.name}: {step.message}"
             )
-        context.log.info(
-            "step judged", workflow=workflow.metadata.name, step=step.name, phase=str(step.phase)
-        )
+        context.log.info("step judged", step=step.name, phase=str(step.phase))

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 from services.orchestrator.core import settle
 from services.orchestrator.core.decide import decide, ledger_names
-from shared.api.enums import ExecutionPhase, Phase
+from shared.api.enums import Phase
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
 from shared.contracts import consumers
 from shared.contracts.subjects import Fact
-from shared.errors import AlreadyExistsError, ConflictError, NotFoundError
+from shared.errors import AlreadyExistsError, ConflictError, NotFoundError, PermanentError
 from shared.ids import ExecutionName
 from shared.kube.store import WorkflowView
 from shared.outcome import Ack, Outcome
@@ -27,6 +27,9 @@ from shared.workflow.phases import rollback_is_due
 
 _NOT_OURS = frozenset({Fact.KEX_CHANGED, Fact.CLAIMED, Fact.FINISHED})
 """The monitor judges these first, and says so; then there is something to decide."""
+
+
+_MAX_MESSAGE = 256
 
 
 class Orchestrator:
@@ -126,6 +129,14 @@ class Orchestrator:
                 )
                 return None
             return found
+        except PermanentError as error:
+            context.metrics.creation_failed(wanted.metadata.namespace, wanted.spec.action)
+            context.recorder.warning(
+                workflow,
+                reason="ExecutionRefused",
+                message=f"step {wanted.spec.step_name}: {error}"[:_MAX_MESSAGE],
+            )
+            raise
         if wanted.spec.intent == "Void":
             await self._revoke(created)
             return None
@@ -139,14 +150,14 @@ class Orchestrator:
             )
         except (ConflictError, NotFoundError):
             return
-        meta = execution.metadata
-        self._context.log.info("execution revoked", execution=meta.name, phase=_CANCELLED)
+        self._context.log.info("execution revoked", execution=execution.metadata.name)
 
     async def _announce(self, before: WorkflowExecution, after: WorkflowExecution) -> None:
         publisher = self._context.publisher
         for name, token in after.status.tokens.items():
             if before.status.tokens.get(name) != token:
                 self._context.metrics.token_granted()
+                self._context.log.info("step granted", step=name, attempt=token.attempt)
                 await publisher.fact(
                     after,
                     Fact.STEP_GRANTED,
@@ -167,6 +178,3 @@ class Orchestrator:
                 message=f"{after.status.completed_steps} steps completed",
             )
             await publisher.fact(after, Fact.WORKFLOW_COMPLETED)
-
-
-_CANCELLED = ExecutionPhase.CANCELLED

@@ -91,7 +91,7 @@ class Planner:
             context.recorder.warning(workflow, reason=status.reason, message=status.message)
             context.metrics.plan_refused(workflow.metadata.namespace, status.reason)
             await context.publisher.fact(workflow, Fact.PLAN_FAILED)
-            context.log.info("plan refused", workflow=workflow.metadata.name, reason=status.reason)
+            context.log.info("plan refused", reason=status.reason)
             return
         plan = status.execution_plan
         batches = len(plan.batches) if plan else 0
@@ -99,9 +99,7 @@ class Planner:
             workflow, reason="Planned", message=f"{status.total_steps} steps, {batches} batches"
         )
         await context.publisher.fact(workflow, Fact.PLAN_READY)
-        context.log.info(
-            "plan published", workflow=workflow.metadata.name, steps=status.total_steps
-        )
+        context.log.info("plan published", steps=status.total_steps)
 
 
 def needs_planning(workflow: WorkflowExecution) -> bool:

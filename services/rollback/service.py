@@ -131,9 +131,7 @@ class Rollback:
                 fact = Fact.ROLLBACK_STARTED
             record = context.recorder.normal if status.phase in _CALM else context.recorder.warning
             record(after, reason=str(status.phase), message=status.message)
-            context.log.info(
-                "rollback moved", workflow=after.metadata.name, newPhase=str(status.phase)
-            )
+            context.log.info("rollback moved", new_phase=str(status.phase))
         if fact is not None:
             version = after.metadata.resource_version
             await context.publisher.fact(after, fact, occurrence=version)

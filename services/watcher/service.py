@@ -16,6 +16,7 @@ from services.watcher.core.observe import (
     seen,
 )
 from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION, Kind
+from shared.api.meta import CORRELATION_ANNOTATION
 from shared.contracts import bell, subjects
 from shared.contracts.bell import Bell
 from shared.contracts.envelope import Envelope, to_headers
@@ -113,7 +114,13 @@ class Watcher:
             generation=found.generation,
             resource_version=found.resource_version,
             step=found.step,
-            correlation=annotations.get("kubernaut.ai/correlationID", found.uid),
+            correlation=annotations.get(CORRELATION_ANNOTATION, found.uid),
+        )
+        log = context.log.bind(
+            kind=kind.kind,
+            correlation_id=envelope.correlation,
+            workflow=found.workflow,
+            namespace=found.namespace,
         )
         body = Bell(
             namespace=found.namespace,
@@ -129,7 +136,8 @@ class Watcher:
                 headers=to_headers(envelope),
                 message_id=found.event_id,
             )
+            log.debug("change announced", fact=str(found.fact))
         except TransientError as error:
-            context.log.debug("message not published", kind=kind.kind, reason=error.reason)
+            log.debug("message not published", reason=error.reason)
         finally:
             self._gate.release()

@@ -4,12 +4,14 @@ The source is the CloudEvents NATS protocol binding 1.0: attributes become `ce-`
 the body stays as it is. Trace and correlation travel beside them.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 SPEC_VERSION: Final = "1.0"
+_CORRELATION: Final = "wf-correlation"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +52,13 @@ def to_headers(envelope: Envelope) -> dict[str, str]:
         "wf-step": envelope.step,
         "wf-attempt": str(envelope.attempt or ""),
         "wf-fence": str(envelope.fence or ""),
-        "wf-correlation": envelope.correlation,
+        _CORRELATION: envelope.correlation,
         "wf-causation": envelope.causation,
         "traceparent": envelope.traceparent,
     }
     return {name: value for name, value in headers.items() if value}
+
+
+def correlation_in(headers: Mapping[str, str]) -> str:
+    """Return the correlation id that a message carries; empty when it carries none."""
+    return headers.get(_CORRELATION, "")

@@ -45,11 +45,23 @@ class WorkflowStore:
         *,
         finish: Finish,
         on_conflict: Callable[[], None] = lambda: None,
+        on_written: Callable[[str, float], None] = lambda _namespace, _seconds: None,
+        on_given_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """Build it; `finish` fills in what is derived, and refuses what must not be written."""
+        """Build it.
+
+        Args:
+            cluster: the API server.
+            finish: fills in what is derived, and refuses what must not be written.
+            on_conflict: is told of each write that was refused as stale.
+            on_written: is told the namespace of each write, and the seconds it took.
+            on_given_up: is told of each update that met a conflict at every try.
+        """
         self._cluster = cluster
         self._finish = finish
         self._on_conflict = on_conflict
+        self._on_written = on_written
+        self._on_given_up = on_given_up
 
     async def fetch(self, namespace: str, name: str) -> WorkflowView | None:
         """Return the live workflow, or None. Raises ContractError when it cannot be decoded."""
@@ -82,6 +94,7 @@ class WorkflowStore:
             except ConflictError:
                 self._on_conflict()
                 if wait is None:
+                    self._on_given_up()
                     raise
                 await asyncio.sleep(jitter.around(wait, by=0.5))
             except NotFoundError:
@@ -102,6 +115,8 @@ class WorkflowStore:
             "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version},
             "status": patch,
         }
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         raw = await self._cluster.patch(
             WORKFLOW_EXECUTION,
             meta.name,
@@ -109,6 +124,7 @@ class WorkflowStore:
             namespace=meta.namespace,
             subresource="status",
         )
+        self._on_written(meta.namespace, loop.time() - began)
         return _view(raw).workflow
 
 

@@ -19,6 +19,8 @@ class WorkflowKey(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     name: str
     uid: Uid
+    correlation: str = ""
+    """Follows the workflow through logs and messages; empty when the caller does not know it."""
 
     def __str__(self) -> str:
         """Return it as people write it."""

@@ -7,21 +7,28 @@ that the resync finds the work, one period later.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 
 from shared import jitter
 from shared.api.enums import TERMINAL_PHASES
 from shared.api.groups import WORKFLOW_EXECUTION
+from shared.api.meta import CORRELATION_ANNOTATION
 from shared.bus.port import Delivery
 from shared.contracts.consumers import Consumer
+from shared.contracts.envelope import correlation_in
 from shared.contracts.subjects import Fact
 from shared.errors import FencedError, MendflowError, TransientError
 from shared.ids import Uid
 from shared.outcome import Ack, Outcome, Park
+from shared.telemetry.logging import bound
 from shared.worker.context import Context
 from shared.worker.keys import RESYNC, Hint, WorkflowKey, hint_of, read_bell
 
 Reconcile = Callable[[WorkflowKey, Sequence[Hint]], Awaitable[Outcome]]
+
+in_resync: Final = ContextVar("in_resync", default=False)
+"""Whether the work at hand was found by a resync: a message for it was lost or is late."""
 
 GONE: Final = Ack(note="workflow gone")
 _REMEMBERED: Final = 20_000
@@ -97,7 +104,12 @@ class WorkflowReconciler:
         if all(hint.fact in self._ignored for hint in hints):
             return Ack(note="nothing for this service")
         bell = read_bell(deliveries[-1])
-        key = WorkflowKey(namespace=bell.namespace, name=bell.workflow, uid=bell.uid)
+        key = WorkflowKey(
+            namespace=bell.namespace,
+            name=bell.workflow,
+            uid=bell.uid,
+            correlation=correlation_in(deliveries[-1].headers),
+        )
         outcome = await self._locked(key, hints)
         deleted = any(hint.fact == Fact.WFE_DELETED for hint in hints)
         if outcome is not GONE:
@@ -108,9 +120,15 @@ class WorkflowReconciler:
 
     async def _locked(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
         lock = self._locks.setdefault(key.uid, asyncio.Lock())
+        telling = bound(
+            correlation_id=key.correlation or str(key.uid),
+            workflow=key.name,
+            namespace=key.namespace,
+        )
         try:
             async with lock:
-                return await self._reconcile(key, hints)
+                with telling:
+                    return await self._reconcile(key, hints)
         finally:
             if not lock.locked():
                 self._locks.pop(key.uid, None)
@@ -153,8 +171,14 @@ class WorkflowReconciler:
 
         async def look(item: dict[str, Any]) -> None:
             meta = item["metadata"]
-            key = WorkflowKey(namespace=meta["namespace"], name=meta["name"], uid=Uid(meta["uid"]))
+            key = WorkflowKey(
+                namespace=meta["namespace"],
+                name=meta["name"],
+                uid=Uid(meta["uid"]),
+                correlation=meta.get("annotations", {}).get(CORRELATION_ANNOTATION, ""),
+            )
             async with gate:
+                in_resync.set(True)
                 await self._safely(key, [Hint(fact=RESYNC)])
 
         unfinished = [item for item in listing.items if not self._is_finished(item)]

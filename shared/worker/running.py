@@ -33,6 +33,7 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.probes import ProbeServer, Readiness
 from shared.worker.context import Context
 from shared.worker.publisher import Publisher
+from shared.worker.reconciler import in_resync
 from shared.workflow import slices
 from shared.workflow.phases import IllegalTransitionError, derive
 
@@ -183,6 +184,8 @@ class Process:
                 cluster,
                 finish=finisher(service, clock, self.metrics),
                 on_conflict=self.metrics.conflicted,
+                on_written=self._on_written(service),
+                on_given_up=self.metrics.status_given_up,
             ),
             executions=ExecutionStore(cluster),
             publisher=Publisher(bus, clock=clock, service=service, identity=self.identity),
@@ -197,6 +200,14 @@ class Process:
             max_parallel_steps=settings.max_parallel_steps,
             approval_threshold=settings.approval_threshold,
         )
+
+    def _on_written(self, service: Service) -> Callable[[str, float], None]:
+        def count(namespace: str, seconds: float) -> None:
+            self.metrics.status_written(namespace, seconds)
+            if in_resync.get():
+                self.metrics.resync_repaired(service=service)
+
+        return count
 
 
 _MANAGERS: Final = {

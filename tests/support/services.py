@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -80,6 +81,14 @@ class Services:
         for process in self.processes.values():
             process.start()
         return self
+
+    def wait_connected(self, seconds: float = 60) -> None:
+        """Wait until every service reaches the bus; before that, its messages are lost."""
+        deadline = time.monotonic() + seconds
+        for name, process in self.processes.items():
+            while "streams in place" not in process.log.read_text():
+                assert time.monotonic() < deadline, f"{name}: {process.log.read_text()}"
+                time.sleep(0.05)
 
     def __exit__(
         self,

@@ -1,0 +1,96 @@
+"""One id follows a workflow through the logs and messages of all services; metrics count it."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+from nats.aio.client import Client
+
+from shared.contracts.subjects import Service
+from tests.support.kubectl import Kubectl
+from tests.support.services import NAMES, Services
+from tests.support.workflows import failing, workflow
+
+if TYPE_CHECKING:
+    from shared.bus.embedded import EmbeddedServer
+
+CORRELATION = "incident-4711"
+
+
+def test_one_correlation_id_reaches_every_service(kubectl: Kubectl, services: Services) -> None:
+    applied = _rolled_back(kubectl, name="traced")
+
+    for name in NAMES:
+        lines = _lines(services.processes[f"{name}-0"].log)
+        about = [line for line in lines if line.get("workflow") == "traced"]
+        assert about, f"{name} logged nothing about the workflow"
+        assert {line["correlationID"] for line in about} == {CORRELATION}, name
+    assert applied["status"]["phase"] == "RolledBack"
+
+
+def test_every_message_of_a_workflow_carries_its_correlation_id(
+    kubectl: Kubectl, services: Services, nats_server: "EmbeddedServer"
+) -> None:
+    services.wait_connected()
+
+    uid = _rolled_back(kubectl, name="told")["metadata"]["uid"]
+
+    found = asyncio.run(_stored(nats_server.url, uid))
+
+    assert {headers["ce-source"].split("/")[1] for headers in found} == set(Service)
+    assert {headers["wf-correlation"] for headers in found} == {CORRELATION}
+    assert {headers["ce-specversion"] for headers in found} == {"1.0"}
+
+
+def test_metrics_count_what_was_done(kubectl: Kubectl, services: Services) -> None:
+    _rolled_back(kubectl, name="counted")
+
+    granted = _metrics(services, "orchestrator")
+    monitored = _metrics(services, "monitor")
+
+    assert granted['mendflow_tokens_total{move="granted"}'] == 3
+    assert granted['mendflow_tokens_total{move="released"}'] == 3
+    labels = f'{{namespace="{kubectl.namespace}"}}'
+    assert monitored[f"workflow_monitor_update_success_total{labels}"] >= 3
+    for name in NAMES:
+        assert "kubernetes_api_requests" in " ".join(_metrics(services, name)), name
+
+
+def _rolled_back(kubectl: Kubectl, *, name: str) -> dict[str, Any]:
+    body = workflow(name, failing(), rollback="Automatic")
+    body["metadata"]["annotations"] = {"kubernaut.ai/correlationID": CORRELATION}
+    kubectl.apply(body)
+    return kubectl.wait_phase(name, "RolledBack", "RollbackFailed")
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def _metrics(services: Services, name: str) -> dict[str, float]:
+    (port,) = [
+        line["metrics"]
+        for line in _lines(services.processes[f"{name}-0"].log)
+        if line["event"] == "listening"
+    ]
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        samples = [line for line in answer.read().decode().splitlines() if line[0] != "#"]
+    return {key: float(value) for key, value in (line.rsplit(" ", 1) for line in samples)}
+
+
+async def _stored(url: str, uid: str) -> list[dict[str, str]]:
+    """Return the headers of all events of a workflow that the stream holds."""
+    client = Client()
+    await client.connect(url)
+    try:
+        stream = client.jetstream()
+        state = (await stream.stream_info("WFEVT")).state
+        found = [
+            await stream.get_msg("WFEVT", sequence)
+            for sequence in range(state.first_seq, state.last_seq + 1)
+        ]
+    finally:
+        await client.close()
+    return [message.headers or {} for message in found if f".{uid}." in (message.subject or "")]
