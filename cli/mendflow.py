@@ -75,8 +75,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
             )
             server = stack.enter_context(EmbeddedServer(directory, port=options.nats_port))
             settings = msgspec.structs.replace(settings, nats_url=server.url)
-        run_process(ALL, settings)
-    return 0
+        return run_process(ALL, settings)
 
 
 if __name__ == "__main__":

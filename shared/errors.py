@@ -1,9 +1,13 @@
 """The roots of every error that crosses a module border.
 
-Adapters translate what their library raises into one of these; `shared.worker.acking`
+Adapters translate what their library raises into one of these; `shared.bus.answering`
 alone decides what becomes of the message. Denied, not yet and not found are values,
 never errors.
 """
+
+
+class CannotStartError(RuntimeError):
+    """A process cannot work as it was set up; the message says why and what to do."""
 
 
 class MendflowError(Exception):

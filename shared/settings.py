@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     approval_threshold: Annotated[int, Meta(ge=1)] = 10
     """More steps than this wait for a person's approval."""
     identity: str = ""
-    """Name of this replica; empty uses the host name."""
+    """Name of this replica; empty uses the host name and the process id."""
     host: str = "127.0.0.1"
     """Address that probes and metrics listen on; 0.0.0.0 in a pod."""
     health_port: Annotated[int, Meta(ge=0, le=65535)] = 8081

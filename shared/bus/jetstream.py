@@ -26,7 +26,7 @@ from shared.clock import Clock
 from shared.contracts import subjects
 from shared.contracts.consumers import Consumer
 from shared.contracts.subjects import Service
-from shared.errors import MendflowError, PermanentError, TransientError
+from shared.errors import CannotStartError, MendflowError, PermanentError, TransientError
 
 _PUBLISH_S: Final = 5.0
 _PUBLISH_TRY_S: Final = 2.0
@@ -112,7 +112,7 @@ class JetStreamBus:
         """Connect, and keep the streams in place, until cancelled.
 
         Raises:
-            RuntimeError: when the server is too old to be trusted.
+            CannotStartError: when the server is too old to be trusted.
         """
         try:
             while True:
@@ -236,7 +236,7 @@ class JetStreamBus:
         self.fatal = self._connection.problem()
         if self.fatal:
             self._log.error("bus refused", problem=self.fatal)
-            raise RuntimeError(self.fatal)
+            raise CannotStartError(self.fatal)
         if not self._connection.connected:
             return True
         was_lost, self._connection.was_lost = self._connection.was_lost, False

@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
-from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
 from shared import jitter
 from shared.api.groups import Kind
 from shared.clock import Clock
 from shared.errors import TransientError
+from shared.kube.access import configuration_of
 from shared.kube.errors import WatchExpiredError, translate
 from shared.kube.port import Change, Listing, Object
 from shared.kube.ratelimit import RateLimiter
@@ -64,16 +64,12 @@ class ApiCluster:
         on_wait: Callable[[float], None] = lambda _: None,
         on_request: OnRequest = lambda *_: None,
     ) -> Self:
-        """Return a cluster from a kubeconfig file, or from the pod's own account if empty."""
-        configuration = Configuration()
-        if kubeconfig:
-            await config.load_kube_config(
-                config_file=kubeconfig,
-                context=context or None,
-                client_configuration=configuration,
-            )
-        else:
-            config.load_incluster_config(client_configuration=configuration)
+        """Return a cluster from a kubeconfig file, or from the pod's own account if empty.
+
+        Raises:
+            CannotStartError: when neither can be read.
+        """
+        configuration = await configuration_of(kubeconfig, context)
         configuration.connection_pool_maxsize = 128
         limiter = RateLimiter(qps=qps, burst=burst, clock=clock, on_wait=on_wait)
         return cls(

@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable
 from http import HTTPStatus
 
+from shared.errors import CannotStartError
+
 Answer = tuple[HTTPStatus, bytes]
 
 _MAX_REQUEST = 8192
@@ -50,7 +52,7 @@ class ProbeServer:
         return port
 
     async def start(self) -> None:
-        """Listen. Raises RuntimeError when the port is taken."""
+        """Listen. Raises CannotStartError when the port is taken."""
         try:
             self._server = await asyncio.start_server(
                 self._serve, self._host, self._port, limit=_MAX_REQUEST
@@ -61,7 +63,7 @@ class ProbeServer:
                 f"cannot listen on {self._host}:{self._port}: {why}; "
                 "MENDFLOW_HEALTH_PORT and MENDFLOW_METRICS_PORT choose others, 0 any free one"
             )
-            raise RuntimeError(message) from error
+            raise CannotStartError(message) from error
 
     async def stop(self) -> None:
         """Stop listening."""

@@ -30,5 +30,4 @@ def main(name: str, service: Service, build: Build, arguments: Sequence[str] | N
     if options.print_settings:
         sys.stdout.write(f"{describe(settings)}\n")
         return 0
-    run_process({service: build}, settings)
-    return 0
+    return run_process({service: build}, settings)

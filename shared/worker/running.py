@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -22,7 +23,7 @@ from shared.api.workflow_status import WorkflowStatus
 from shared.bus.jetstream import JetStreamBus
 from shared.clock import Clock, SystemClock
 from shared.contracts.subjects import Service
-from shared.errors import MendflowError
+from shared.errors import CannotStartError, MendflowError
 from shared.kube.client import ApiCluster
 from shared.kube.events import EventRecorder
 from shared.kube.preflight import missing_crds
@@ -53,6 +54,7 @@ class Runnable(Protocol):
         ...
 
 
+Logger = structlog.typing.FilteringBoundLogger
 Build = Callable[[Context], Runnable]
 
 
@@ -66,30 +68,27 @@ class Process:
         self.readiness = Readiness()
         # A new name for each start: a claim of an earlier life is never mistaken for ours.
         boot = uuid.uuid4().hex[:6]  # noqa: TID251 - identity of a process, not of an object
-        self.identity = f"{settings.identity or socket.gethostname()}-{boot}"
+        replica = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
+        self.identity = f"{replica}-{boot}"
+        self._stopping = asyncio.Event()
 
     async def run(self, services: dict[Service, Build]) -> None:
         """Run services until SIGTERM or SIGINT."""
         logging.configure(level=self.settings.log_level, form=self.settings.log_format)
-        stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sign, stopping.set)
+            loop.add_signal_handler(sign, self._stopping.set)
         async with AsyncExitStack() as stack:
             await self._serve_probes(stack)
             tasks = [
                 loop.create_task(self._run_service(service, build), name=str(service))
                 for service, build in services.items()
             ]
-            waiting = loop.create_task(stopping.wait())
-            done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            self.readiness.set("stopping", "shutting down")
-            for task in (waiting, *tasks):
-                task.cancel()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.drain_s):
-                    await asyncio.gather(waiting, *tasks, return_exceptions=True)
-            for task in done - {waiting}:
+            # One that crashes takes the others along; told to stop, all end by themselves.
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for task in done:
                 task.result()
 
     async def _serve_probes(self, stack: AsyncExitStack) -> None:
@@ -127,6 +126,8 @@ class Process:
         )
         async with cluster:
             await self._preflight(cluster, service, log)
+            if self._stopping.is_set():
+                return
             bus = JetStreamBus(
                 settings.nats_url,
                 name=f"mendflow-{service}-{self.identity}",
@@ -140,19 +141,33 @@ class Process:
             bus.on_reconnect(runnable.resync_now)
             log.info("started", service=str(service))
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(bus.run())
-                    tasks.create_task(runnable.run())
+                await self._serve(bus, runnable)
             finally:
                 await context.recorder.flush()
+            log.info("stopped")
 
-    async def _preflight(
-        self, cluster: ApiCluster, service: Service, log: structlog.typing.FilteringBoundLogger
-    ) -> None:
+    async def _serve(self, bus: JetStreamBus, runnable: Runnable) -> None:
+        """Work until told to stop, then end what is in hand within the time for that."""
+        loop = asyncio.get_running_loop()
+        stopping = loop.create_task(self._stopping.wait())
+        working = [loop.create_task(bus.run()), loop.create_task(runnable.run())]
+        try:
+            done, _ = await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
+            self.readiness.set("stopping", "shutting down")
+            await bus.drain(grace_s=self.settings.drain_s)
+        finally:
+            # The bus goes last: what is given back needs its connection.
+            for task in (stopping, *reversed(working)):
+                task.cancel()
+                await asyncio.wait([task])
+
+    async def _preflight(self, cluster: ApiCluster, service: Service, log: Logger) -> None:
         """Wait for the kinds this service works with, saying which are missing."""
         check = f"crds-{service}"
         told = ""
-        while True:
+        while not self._stopping.is_set():
             try:
                 missing = await missing_crds(cluster, NEEDED)
                 problem = f"missing CRD {', '.join(missing)}" if missing else ""
@@ -164,14 +179,15 @@ class Process:
             if problem != told:
                 log.warning("not ready", problem=problem)
                 told = problem
-            await asyncio.sleep(_PREFLIGHT_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _PREFLIGHT_S)
 
     def _context(
         self,
         service: Service,
         cluster: ApiCluster,
         bus: JetStreamBus,
-        log: structlog.typing.FilteringBoundLogger,
+        log: Logger,
     ) -> Context:
         settings, clock = self.settings, self.clock
         return Context(
@@ -237,11 +253,11 @@ def finisher(
     return finish
 
 
-def run_process(services: dict[Service, Build], settings: Settings) -> None:
-    """Run services in this process until it is told to stop."""
-    asyncio.run(Process(settings).run(services))
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of this process, for a `__main__` to read its settings from."""
-    return dict(os.environ)
+def run_process(services: dict[Service, Build], settings: Settings) -> int:
+    """Run services in this process until it is told to stop; return the exit code."""
+    try:
+        asyncio.run(Process(settings).run(services))
+    except CannotStartError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0

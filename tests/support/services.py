@@ -35,17 +35,19 @@ class ServiceProcess:
 
     def kill(self) -> None:
         """Kill it without warning."""
-        self._end(signal.SIGKILL)
+        self.end(signal.SIGKILL)
 
     def stop(self) -> None:
         """Ask it to stop and wait."""
-        self._end(signal.SIGTERM)
+        self.end(signal.SIGTERM)
 
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(20)
-            self._process = None
+    def end(self, how: signal.Signals) -> int | None:
+        """Signal it, wait, and return its exit code; None when it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.send_signal(how)
+        return process.wait(20)
 
 
 class Services:
