@@ -6,7 +6,7 @@ what the target shows.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -16,7 +16,6 @@ from services.executor.core import changes, claims, results
 from services.executor.core.changes import RefusedError
 from services.executor.effect import Effect, stamp_of
 from services.executor.holders import Holders
-from shared import jitter
 from shared.api.enums import TERMINAL_EXECUTION_PHASES, ErrorType, Intent
 from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
 from shared.api.groups import KUBERNETES_EXECUTION
@@ -36,10 +35,12 @@ from shared.errors import (
     PermanentError,
     TransientError,
 )
+from shared.kube.port import Object
 from shared.outcome import Ack, Outcome, Park, Retry
 from shared.telemetry.logging import bound
 from shared.worker.context import Context
 from shared.worker.keys import read_bell
+from shared.worker.resync import ResyncLoop
 from shared.workflow import durations
 
 _FINISHED: Final = frozenset(str(phase) for phase in TERMINAL_EXECUTION_PHASES)
@@ -56,21 +57,21 @@ class Executor:
         self._busy: set[tuple[str, str]] = set()
         self._known: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
-        self._wake = asyncio.Event()
+        self._resync = ResyncLoop(context, KUBERNETES_EXECUTION, self._visit)
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._holders.run(on_lost=self.resync_now))
-            tasks.create_task(self._resync_forever())
+            tasks.create_task(self._resync.run())
             tasks.create_task(
                 self._context.bus.consume(consumers.EXECUTOR, _lane_of, self._on_deliveries)
             )
 
     def resync_now(self) -> None:
         """Look at all unfinished executions soon."""
-        self._wake.set()
+        self._resync.wake()
 
     async def _on_deliveries(self, lane: str, deliveries: list[Delivery]) -> Outcome:
         del lane
@@ -83,24 +84,8 @@ class Executor:
         self._known.add(bell.uid)
         return await self.carry_out(execution)
 
-    async def _resync_forever(self) -> None:
-        while True:
-            self._wake.clear()
-            await self._resync()
-            try:
-                async with asyncio.timeout(jitter.around(self._context.resync_s, by=0.2)):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
-
-    async def _resync(self) -> None:
-        context = self._context
-        try:
-            listing = await context.cluster.list(KUBERNETES_EXECUTION, namespace=context.namespace)
-        except MendflowError as error:
-            context.log.warning("resync could not list executions", reason=error.reason)
-            return
-        for item in listing.items:
+    async def _visit(self, items: list[Object]) -> None:
+        for item in items:
             if self._tasks is not None and _is_unfinished(item):
                 meta = item["metadata"]
                 self._tasks.create_task(self._safely(meta["namespace"], meta["name"]))
@@ -290,7 +275,7 @@ def _error_type(error: PermanentError) -> ErrorType:
             return ErrorType.UNKNOWN_ERROR
 
 
-def _is_unfinished(item: dict[str, Any]) -> bool:
+def _is_unfinished(item: Object) -> bool:
     return item.get("status", {}).get("phase") not in _FINISHED
 
 

@@ -8,9 +8,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Final
 
-from shared import jitter
 from shared.api.enums import TERMINAL_PHASES
 from shared.api.groups import WORKFLOW_EXECUTION
 from shared.api.meta import CORRELATION_ANNOTATION
@@ -20,10 +19,12 @@ from shared.contracts.envelope import correlation_in
 from shared.contracts.subjects import Fact
 from shared.errors import FencedError, MendflowError, TransientError
 from shared.ids import Uid
+from shared.kube.port import Object
 from shared.outcome import Ack, Outcome, Park
 from shared.telemetry.logging import bound
 from shared.worker.context import Context
 from shared.worker.keys import RESYNC, Hint, WorkflowKey, hint_of, read_bell
+from shared.worker.resync import ResyncLoop
 
 Reconcile = Callable[[WorkflowKey, Sequence[Hint]], Awaitable[Outcome]]
 
@@ -46,7 +47,7 @@ class WorkflowReconciler:
         *,
         consumers: Sequence[Consumer],
         ignored: frozenset[Fact] = frozenset(),
-        is_finished: Callable[[dict[str, Any]], bool] | None = None,
+        is_finished: Callable[[Object], bool] | None = None,
     ) -> None:
         """Build it.
 
@@ -66,13 +67,13 @@ class WorkflowReconciler:
         self._known: OrderedDict[str, None] = OrderedDict()
         self._reminders: dict[Uid, asyncio.TimerHandle] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._wake = asyncio.Event()
+        self._resync = ResyncLoop(context, WORKFLOW_EXECUTION, self._visit)
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            tasks.create_task(self._resync_forever())
+            tasks.create_task(self._resync.run())
             for consumer in self._consumers:
                 tasks.create_task(
                     self._context.bus.consume(consumer, _lane_of, self._on_deliveries)
@@ -80,7 +81,7 @@ class WorkflowReconciler:
 
     def resync_now(self) -> None:
         """Walk all unfinished workflows soon: the bus came back, or lost its store."""
-        self._wake.set()
+        self._resync.wake()
 
     def remind(self, key: WorkflowKey, *, after_s: float) -> None:
         """Look at a workflow again after a while; the earliest reminder wins."""
@@ -150,26 +151,10 @@ class WorkflowReconciler:
             if outcome is not GONE:
                 self._remember(key.uid)
 
-    async def _resync_forever(self) -> None:
-        while True:
-            self._wake.clear()
-            await self._resync()
-            try:
-                async with asyncio.timeout(jitter.around(self._context.resync_s, by=0.2)):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
-
-    async def _resync(self) -> None:
-        context = self._context
-        try:
-            listing = await context.cluster.list(WORKFLOW_EXECUTION, namespace=context.namespace)
-        except MendflowError as error:
-            context.log.warning("resync could not list workflows", reason=error.reason)
-            return
+    async def _visit(self, items: list[Object]) -> None:
         gate = asyncio.Semaphore(_RESYNC_CONCURRENCY)
 
-        async def look(item: dict[str, Any]) -> None:
+        async def look(item: Object) -> None:
             meta = item["metadata"]
             key = WorkflowKey(
                 namespace=meta["namespace"],
@@ -181,7 +166,7 @@ class WorkflowReconciler:
                 in_resync.set(True)
                 await self._safely(key, [Hint(fact=RESYNC)])
 
-        unfinished = [item for item in listing.items if not self._is_finished(item)]
+        unfinished = [item for item in items if not self._is_finished(item)]
         await asyncio.gather(*(look(item) for item in unfinished))
 
     def _remember(self, uid: str) -> None:
@@ -191,7 +176,7 @@ class WorkflowReconciler:
             self._known.popitem(last=False)
 
 
-def _is_terminal(item: dict[str, Any]) -> bool:
+def _is_terminal(item: Object) -> bool:
     return item.get("status", {}).get("phase") in _FINISHED
 
 
