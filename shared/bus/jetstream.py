@@ -27,6 +27,7 @@ from shared.contracts import subjects
 from shared.contracts.consumers import Consumer
 from shared.contracts.subjects import Service
 from shared.errors import CannotStartError, MendflowError, PermanentError, TransientError
+from shared.waiting import happened
 
 _PUBLISH_S: Final = 5.0
 _PUBLISH_TRY_S: Final = 2.0
@@ -120,8 +121,7 @@ class JetStreamBus:
                     await self._connection.open()
                 self._changed.clear()
                 wait = _POLL_S if await self._tend() else _RETRY_S * self._spread()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), wait)
+                await happened(self._changed, within_s=wait)
         finally:
             # Consumers cancelled with us give back what they hold; that needs the connection.
             await self._consumptions_gone(_RELEASE_S)

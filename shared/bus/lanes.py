@@ -20,6 +20,7 @@ from shared.bus.observing import BusObserver, family
 from shared.bus.port import Handler, LaneOf
 from shared.clock import Clock
 from shared.outcome import Ack, Outcome, Park, Retry
+from shared.waiting import happened
 
 PROGRESS_S: Final = 10.0
 """A third of the time after which the server gives an unanswered message to somebody else."""
@@ -153,8 +154,7 @@ class Lanes:
         beating = self._tasks.create_task(_keep_in_progress(held))
         try:
             # Stopping ends the wait: the messages are then given back with their delay.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), after_s)
+            await happened(self._stopping, within_s=after_s)
         finally:
             beating.cancel()
 

@@ -18,6 +18,7 @@ from nats.aio.subscription import Subscription  # noqa: TC002 - annotations are 
 from shared.bus.errors import LIBRARY
 from shared.clock import Clock
 from shared.errors import TransientError
+from shared.waiting import happened
 
 _NS: Final = 1e9
 _EXPIRES_S: Final = 10.0
@@ -78,8 +79,7 @@ class PullLoop:
             while not self._stopping:
                 self.kick.clear()
                 await self._turn()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.kick.wait(), _HEARTBEAT_S)
+                await happened(self.kick, within_s=_HEARTBEAT_S)
         finally:
             await self._unsubscribe()
 

@@ -1,13 +1,13 @@
 """The net below all messages: a walk over all objects of a kind, again and again."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 from shared import jitter
 from shared.api.groups import Kind
 from shared.errors import MendflowError
 from shared.kube.port import Object
+from shared.waiting import happened
 from shared.worker.context import Context
 
 Visit = Callable[[list[Object]], Awaitable[None]]
@@ -33,8 +33,7 @@ class ResyncLoop:
             self._woken.clear()
             await self._walk()
             period_s = jitter.around(self._context.resync_s, by=0.2)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), period_s)
+            await happened(self._woken, within_s=period_s)
 
     async def _walk(self) -> None:
         context = self._context

@@ -4,7 +4,6 @@ The all-in-one process runs the same `ServiceProcess` six times on one loop.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -32,6 +31,7 @@ from shared.settings import Settings
 from shared.telemetry import logging
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.probes import ProbeServer, Readiness
+from shared.waiting import happened
 from shared.worker.context import Context
 from shared.worker.publisher import Publisher
 from shared.worker.reconciler import in_resync
@@ -179,8 +179,7 @@ class Process:
             if problem != told:
                 log.warning("not ready", problem=problem)
                 told = problem
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _PREFLIGHT_S)
+            await happened(self._stopping, within_s=_PREFLIGHT_S)
 
     def _context(
         self,
