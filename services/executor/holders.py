@@ -36,9 +36,12 @@ class Holders:
         """Return the name under which this process claims."""
         return self._own.identity
 
-    def is_gone(self, holder: str) -> bool:
-        """Return whether a holder is gone; nobody is before the first look."""
-        return self._looked and holder != self.identity and self._observer.is_gone(holder)
+    def is_replaceable(self, holder: str) -> bool:
+        """Return whether an idle claim of a holder may be taken up here: ours, or of one gone.
+
+        Nobody else is gone before the first look.
+        """
+        return holder == self.identity or (self._looked and self._observer.is_gone(holder))
 
     async def run(self, *, on_lost: Callable[[], None]) -> None:
         """Keep our lease, look at the others', and tell when one of them is lost."""

@@ -124,7 +124,8 @@ class Executor:
 
     async def _claim_and_run(self, execution: KubernetesExecution) -> Outcome:
         context, ref = self._context, execution.spec.workflow_execution_ref
-        gone = execution.is_claimed and self._holders.is_gone(execution.status.claimed_by)
+        # A claim of ours that is not in work here was dropped by an error, or its answer lost.
+        gone = execution.is_claimed and self._holders.is_replaceable(execution.status.claimed_by)
         view = await context.workflows.fetch(execution.metadata.namespace, ref.name)
         workflow = view.workflow if view else None
         refusal = claims.refusal(execution, workflow, holder_is_gone=gone)
