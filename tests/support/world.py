@@ -101,6 +101,8 @@ class World:
         """Make the namespace, and its Deployments available."""
         self.kubectl.ok("create", "namespace", self.kubectl.namespace)
         targets = [target for case in self.cases for target in case.effects]
+        if not targets:
+            return
         self._create([deployment(target) for target in targets])
         ready = "--for=jsonpath={.status.availableReplicas}=2"
         self.kubectl.ok("wait", "deployment", "--all", ready, "--timeout=60s")

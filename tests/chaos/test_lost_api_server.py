@@ -1,0 +1,69 @@
+"""The API server dies in the middle of requests: nobody acts, then everybody goes on."""
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support.kubectl import Object
+from tests.support.world import Case, World, diamond_case, rollback_case
+from tests.support.workflows import deployment, workflow
+
+if TYPE_CHECKING:
+    from deploy.local.cluster import LocalCluster
+
+APISERVER: Final = "kube-apiserver"
+AWAY_S: Final = 2.0
+SLOW_S: Final = 240
+"""Kubernetes itself waits for up to minutes before it goes on with a rollout."""
+
+pytestmark = pytest.mark.usefixtures("services")
+
+
+def test_a_killed_api_server_changes_nothing(cluster: "LocalCluster") -> None:
+    world = World(cluster, "no-api", [diamond_case(), rollback_case()])
+    world.prepare()
+
+    world.begin()
+    world.trail.wait_for(16)
+    _lose_api_server(cluster)
+
+    world.finish(seconds=SLOW_S)
+
+
+def test_a_claim_outlives_the_api_server(cluster: "LocalCluster") -> None:
+    waiting = Case(
+        body=workflow("waiting", [_wait_for("late")]),
+        phases=["Executing", "Completed"],
+        steps={"a": "Completed"},
+        executions={"forward/a/1": "Completed"},
+        effects={},
+    )
+    world = World(cluster, "no-api-while-waiting", [waiting])
+    world.prepare()
+
+    world.begin()
+    claim_and_what_the_monitor_says_of_it = 5
+    world.trail.wait_for(claim_and_what_the_monitor_says_of_it)
+    _lose_api_server(cluster)
+    world.kubectl.apply(deployment("late"))
+
+    world.finish()
+
+
+def _lose_api_server(cluster: "LocalCluster") -> None:
+    cluster.kill(APISERVER)
+    time.sleep(AWAY_S)
+    cluster.restart(APISERVER)
+
+
+def _wait_for(target: str) -> Object:
+    parameters = {
+        "targetResource": {"kind": "Deployment", "name": target},
+        "condition": "DeploymentAvailable",
+    }
+    return {
+        "name": "a",
+        "action": "wait_for_condition",
+        "parameters": {"waitForCondition": parameters},
+    }
