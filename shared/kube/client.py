@@ -28,6 +28,7 @@ _REQUEST_S: Final = 15.0
 _WATCH_SERVER_S: Final = (240, 300)
 _WATCH_SILENCE_S: Final = 90.0
 """Bookmarks arrive about once a minute; longer silence means a dead connection."""
+_NO_CONNECTION: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
 OnRequest = Callable[[str, str, int], None]
 """Told verb, resource and status code of every request."""
@@ -43,12 +44,25 @@ class ApiCluster:
         field_manager: str,
         limiter: RateLimiter,
         on_request: OnRequest = lambda *_: None,
+        request_s: float = _REQUEST_S,
+        watch_silence_s: float = _WATCH_SILENCE_S,
     ) -> None:
-        """Build it; enter it as a context before use."""
+        """Build it; enter it as a context before use.
+
+        Args:
+            configuration: where the API server is, and who we are there.
+            field_manager: under which name our writes are kept.
+            limiter: what every request waits for.
+            on_request: is told of every answered request.
+            request_s: seconds after which a request is given up.
+            watch_silence_s: seconds without a byte after which a watch is given up.
+        """
         self._configuration = configuration
         self._field_manager = field_manager
         self._limiter = limiter
         self._on_request = on_request
+        self._request_s = request_s
+        self._watch_silence_s = watch_silence_s
         self._api: ApiClient | None = None
 
     @classmethod
@@ -63,6 +77,8 @@ class ApiCluster:
         clock: Clock,
         on_wait: Callable[[float], None] = lambda _: None,
         on_request: OnRequest = lambda *_: None,
+        request_s: float = _REQUEST_S,
+        watch_silence_s: float = _WATCH_SILENCE_S,
     ) -> Self:
         """Return a cluster from a kubeconfig file, or from the pod's own account if empty.
 
@@ -73,7 +89,12 @@ class ApiCluster:
         configuration.connection_pool_maxsize = 128
         limiter = RateLimiter(qps=qps, burst=burst, clock=clock, on_wait=on_wait)
         return cls(
-            configuration, field_manager=field_manager, limiter=limiter, on_request=on_request
+            configuration,
+            field_manager=field_manager,
+            limiter=limiter,
+            on_request=on_request,
+            request_s=request_s,
+            watch_silence_s=watch_silence_s,
         )
 
     async def __aenter__(self) -> Self:
@@ -160,9 +181,12 @@ class ApiCluster:
         } | ({"fieldSelector": f"metadata.name={name}"} if name else {})
         await self._limiter.wait()
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=_REQUEST_S, sock_read=_WATCH_SILENCE_S
+            total=None, sock_connect=self._request_s, sock_read=self._watch_silence_s
         )
-        response = await self._open("GET", _path(kind, namespace), query, None, timeout)
+        try:
+            response = await self._open("GET", _path(kind, namespace), query, None, timeout)
+        except _NO_CONNECTION as error:
+            raise TransientError("ApiUnavailable", f"watch {kind.plural}: {error!r}") from error
         try:
             self._on_request("WATCH", kind.plural, response.status)
             if response.status >= 400:  # noqa: PLR2004 - HTTP
@@ -170,7 +194,7 @@ class ApiCluster:
                 raise translate(response.status, body, request=f"watch {kind.plural}")
             async for line in _lines(response):
                 yield _change(line, request=f"watch {kind.plural}")
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except _NO_CONNECTION as error:
             raise TransientError("WatchEnded", str(error)) from error
         finally:
             response.close()
@@ -185,12 +209,12 @@ class ApiCluster:
         body: Object | None = None,
     ) -> tuple[int, bytes, str]:
         await self._limiter.wait()
-        timeout = aiohttp.ClientTimeout(total=_REQUEST_S)
+        timeout = aiohttp.ClientTimeout(total=self._request_s)
         try:
-            async with asyncio.timeout(_REQUEST_S + 1):
+            async with asyncio.timeout(self._request_s + 1):
                 response = await self._open(method, path, query or {}, body, timeout)
                 data = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except _NO_CONNECTION as error:
             raise TransientError("ApiUnavailable", f"{method} {path}: {error!r}"[:256]) from error
         self._on_request(method, resource, response.status)
         return response.status, data, response.headers.get("Retry-After", "")

@@ -14,6 +14,16 @@ TARGETS = ("web", "api")
 
 def fresh_namespace(cluster: "LocalCluster", name: str) -> Kubectl:
     """Make a namespace named after a test, with Deployments that are available in it."""
+    kubectl = empty_namespace(cluster, name)
+    for target in TARGETS:
+        kubectl.apply(deployment(target))
+    for target in TARGETS:
+        _wait_available(kubectl, target)
+    return kubectl
+
+
+def empty_namespace(cluster: "LocalCluster", name: str) -> Kubectl:
+    """Make a namespace named after a test."""
     from deploy.local.kubectl import ensure_kubectl
 
     kubectl = Kubectl(
@@ -22,10 +32,6 @@ def fresh_namespace(cluster: "LocalCluster", name: str) -> Kubectl:
         program=str(ensure_kubectl()),
     )
     kubectl.ok("create", "namespace", kubectl.namespace)
-    for target in TARGETS:
-        kubectl.apply(deployment(target))
-    for target in TARGETS:
-        _wait_available(kubectl, target)
     return kubectl
 
 
