@@ -1,7 +1,7 @@
 """The real servers that tests share, ready with everything Mendflow installs."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,12 +17,14 @@ RBAC: Final = ROOT / "deploy" / "rbac"
 
 
 @contextmanager
-def running_cluster(work_dir: Path) -> Iterator["LocalCluster"]:
+def running_cluster(
+    work_dir: Path, *, nodes: int = 3, apiserver_flags: Sequence[str] = ()
+) -> Iterator["LocalCluster"]:
     """Run a control plane that knows our kinds and grants our rights."""
     need.control_plane()
     from deploy.local.cluster import LocalCluster
 
-    with LocalCluster(work_dir) as cluster:
+    with LocalCluster(work_dir, nodes=nodes, apiserver_flags=apiserver_flags) as cluster:
         install(cluster.kubeconfig)
         yield cluster
 
