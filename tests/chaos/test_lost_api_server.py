@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.support.kubectl import Object
-from tests.support.world import Case, World, diamond_case, rollback_case
 from tests.support.workflows import deployment, workflow
+from tests.support.world import Case, World, diamond_case, rollback_case
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster

@@ -1,12 +1,15 @@
 """What the API server wrote down: every change in one namespace, by whom, in order.
 
 The audit log is the one witness that no service can mislead: an effect that happened twice is
-in it twice, whatever the objects look like afterwards.
+in it twice, whatever the objects look like afterwards. One thing it lacks: a write whose
+sender died before the answer is there without its object, done or not. The next version of
+the object, by whomever, shows what became of it.
 """
 
 import json
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +19,7 @@ Object = dict[str, Any]
 
 OURS: Final = frozenset({"workflowexecutions", "kubernetesexecutions"})
 DEPLOYMENTS: Final = "deployments"
+NOT_YET: Final = "Pending"
 _LOOK_S: Final = 0.005
 _RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
 
@@ -65,23 +69,30 @@ class AuditTrail:
         found = self.changes(*OURS, DEPLOYMENTS)
         return [change for change in found if change.manager.startswith("mendflow-")]
 
+    def add(self, resource: str, objects: Iterable[Object]) -> None:
+        """Take note of objects as they were read just now."""
+        for found in objects:
+            name = found["metadata"]["name"]
+            read = Change("get", resource, "", name, manager="", object=found)
+            self._changes.append(read)
+
     def effects(self, target: str) -> list[str]:
         """Return every change of a Deployment's spec after its creation, as what it set."""
         states = [_state(change.object) for change in self._versions(DEPLOYMENTS, target)]
         return [_difference(*pair) for pair in pairwise(states) if pair[0] != pair[1]]
 
     def managers(self, target: str) -> set[str]:
-        """Return who patched a Deployment, status and the work of controllers left out."""
+        """Return who patched a Deployment; its controller updates it instead."""
         found = self._versions(DEPLOYMENTS, target)
         return {change.manager for change in found if change.verb == "patch"}
 
     def phases(self, resource: str, name: str) -> list[str]:
         """Return the phases that an object went through; staying in one counts once."""
         found = [
-            change.object.get("status", {}).get("phase", "")
-            for change in self._versions(resource, name, subresource="status")
+            change.object.get("status", {}).get("phase") or NOT_YET
+            for change in self._versions(resource, name)
         ]
-        return [phase for before, phase in pairwise(["", *found]) if phase != before]
+        return [phase for before, phase in pairwise([NOT_YET, *found]) if phase != before]
 
     def created(self, resource: str) -> list[str]:
         """Return the names that were created, one entry each time."""
@@ -92,12 +103,8 @@ class AuditTrail:
         verbs = {"delete", "deletecollection"}
         return [change.name for change in self.changes(resource) if change.verb in verbs]
 
-    def _versions(self, resource: str, name: str, *, subresource: str = "") -> list[Change]:
-        found = [
-            change
-            for change in self.changes(resource)
-            if change.name == name and change.subresource == subresource
-        ]
+    def _versions(self, resource: str, name: str) -> list[Change]:
+        found = [change for change in self.changes(resource) if change.name == name]
         return sorted(found, key=lambda change: change.version)
 
     def _all_ended(self) -> bool:
