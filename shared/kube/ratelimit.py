@@ -1,9 +1,17 @@
-"""A token bucket for requests to the API server, first come, first served."""
+"""A token bucket for requests to the API server, first come, first served.
+
+Places are taken when a request goes, not when it comes: who gives up while waiting leaves no
+hole behind.
+"""
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from shared.clock import Clock
+
+_NOTHING_S: Final = 1e-9
+"""Below what a float can tell apart once a clock has run for years."""
 
 
 class RateLimiter:
@@ -18,24 +26,22 @@ class RateLimiter:
         on_wait: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Build it; a `qps` of 0 means no limit. `on_wait` is told each wait in seconds."""
-        self._qps = qps
-        self._burst = max(1, burst)
+        self._interval = 1 / qps if qps else 0.0
+        self._slack = self._interval * (max(1, burst) - 1)
         self._clock = clock
         self._on_wait = on_wait
-        self._ready_at = clock.monotonic() - self._burst / qps if qps else 0.0
-
-    def reserve(self) -> float:
-        """Take the next place and return how many seconds to wait for it."""
-        if not self._qps:
-            return 0.0
-        now = self._clock.monotonic()
-        earliest = now - (self._burst - 1) / self._qps
-        self._ready_at = max(self._ready_at + 1 / self._qps, earliest)
-        return max(0.0, self._ready_at - now)
+        self._full_at = clock.monotonic()
+        self._line = asyncio.Lock()
 
     async def wait(self) -> None:
         """Wait for a place."""
-        seconds = self.reserve()
-        self._on_wait(seconds)
-        if seconds:
-            await asyncio.sleep(seconds)
+        came = self._clock.monotonic()
+        if self._interval:
+            async with self._line:
+                if (left := self._left()) > _NOTHING_S:
+                    await asyncio.sleep(left)
+                self._full_at = max(self._full_at, self._clock.monotonic()) + self._interval
+        self._on_wait(self._clock.monotonic() - came)
+
+    def _left(self) -> float:
+        return self._full_at - self._slack - self._clock.monotonic()
