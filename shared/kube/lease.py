@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from shared.api.groups import LEASE
 from shared.clock import Clock
@@ -17,6 +18,8 @@ from shared.errors import AlreadyExistsError, ConflictError, MendflowError, NotF
 from shared.kube.port import Cluster, Object
 
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+_RELEASE_S: Final = 1.0
+"""A stopping process waits no longer for an answer; the lease expires all the same."""
 
 
 class LeaseHolder:
@@ -45,13 +48,18 @@ class LeaseHolder:
         self._log = structlog.get_logger(lease=name)
 
     async def run(self) -> None:
-        """Renew until cancelled."""
-        while True:
-            try:
-                await self.renew()
-            except MendflowError as error:
-                self._log.debug("lease not renewed", reason=error.reason)
-            await asyncio.sleep(self._renew_s)
+        """Renew until cancelled, then say that we are gone."""
+        try:
+            while True:
+                try:
+                    await self.renew()
+                except MendflowError as error:
+                    self._log.debug("lease not renewed", reason=error.reason)
+                await asyncio.sleep(self._renew_s)
+        finally:
+            await _release(
+                self._cluster, self._namespace, self._name, identity=self.identity, log=self._log
+            )
 
     async def renew(self) -> None:
         """Write the lease once, whoever held it before: the name is this replica's own."""
@@ -78,9 +86,14 @@ class LeaseObserver:
         self._started = clock.monotonic()
 
     def observe(self, leases: Mapping[str, str]) -> None:
-        """Take note of the renewals: holder identity to its latest renewal, as text."""
+        """Take note of the renewals: holder identity to its latest renewal, as text.
+
+        A released lease names nobody.
+        """
         now = self._clock.monotonic()
         for holder, renewal in leases.items():
+            if not holder:
+                continue
             known = self._seen.get(holder)
             if known is None or known[0] != renewal:
                 self._seen[holder] = (renewal, now)
@@ -127,18 +140,27 @@ class Election:
         return self._clock.monotonic() - self._renewed_at < self._duration_s
 
     async def run(self) -> None:
-        """Try to lead, or keep leading, until cancelled."""
-        while True:
-            led = self.is_leader
-            try:
-                await self._try()
-            except (ConflictError, AlreadyExistsError):
-                self._log.debug("another replica was faster")
-            except MendflowError as error:
-                self._log.debug("lease not renewed", reason=error.reason)
-            if self.is_leader and not led:
-                self.elected.set()
-            await asyncio.sleep(self._renew_s)
+        """Try to lead, or keep leading, until cancelled; then let the next one lead."""
+        try:
+            while True:
+                led = self.is_leader
+                await self._try_safely()
+                if self.is_leader and not led:
+                    self.elected.set()
+                await asyncio.sleep(self._renew_s)
+        finally:
+            self._renewed_at = float("-inf")
+            await _release(
+                self._cluster, self._namespace, self._name, identity=self._identity, log=self._log
+            )
+
+    async def _try_safely(self) -> None:
+        try:
+            await self._try()
+        except (ConflictError, AlreadyExistsError):
+            self._log.debug("another replica was faster")
+        except MendflowError as error:
+            self._log.debug("lease not renewed", reason=error.reason)
 
     async def _try(self) -> None:
         body = lease_body(
@@ -149,16 +171,37 @@ class Election:
             duration_s=self._duration_s,
         )
         lease = await self._cluster.read(LEASE, self._name, namespace=self._namespace)
+        # Others count from the write, and we may hear of it late.
+        began = self._clock.monotonic()
         if lease is None:
             await self._cluster.create(LEASE, body, namespace=self._namespace)
         else:
             holder = lease["spec"].get("holderIdentity", "")
             self._observer.observe({holder: lease["spec"].get("renewTime", "")})
-            if holder != self._identity and not self._observer.is_gone(holder):
+            if holder not in ("", self._identity) and not self._observer.is_gone(holder):
                 return
             body["metadata"]["resourceVersion"] = lease["metadata"]["resourceVersion"]
             await self._cluster.patch(LEASE, self._name, body, namespace=self._namespace)
-        self._renewed_at = self._clock.monotonic()
+        self._renewed_at = began
+
+
+async def _release(
+    cluster: Cluster, namespace: str, name: str, *, identity: str, log: FilteringBoundLogger
+) -> None:
+    """Clear the holder of a lease that is still ours."""
+    try:
+        async with asyncio.timeout(_RELEASE_S):
+            lease = await cluster.read(LEASE, name, namespace=namespace)
+            if lease is None or lease["spec"].get("holderIdentity") != identity:
+                return
+            version = lease["metadata"]["resourceVersion"]
+            body: Object = {
+                "metadata": {"resourceVersion": version},
+                "spec": {"holderIdentity": ""},
+            }
+            await cluster.patch(LEASE, name, body, namespace=namespace)
+    except (MendflowError, TimeoutError) as error:
+        log.debug("lease not released", error=str(error))
 
 
 def lease_body(

@@ -43,13 +43,12 @@ async def _make(api: ApiCluster, space: str, name: str) -> None:
 
 async def test_nothing_is_lost_and_nothing_told_twice(
     cluster: "LocalCluster",
-    api: ApiCluster,
     connect: Connect,
     kubectl: Kubectl,
     proxy: Proxy,
     proxied: Path,
 ) -> None:
-    space = kubectl.namespace
+    api, space = await connect(), kubectl.namespace
     for name in ("same", "changed", "deleted", "replaced"):
         await _make(api, space, name)
     requests: Counter[str] = Counter()
