@@ -18,7 +18,7 @@ from shared.bus import streams
 from shared.bus.connection import Connection
 from shared.bus.consuming import Consumption
 from shared.bus.errors import LIBRARY, is_already_queued, translate
-from shared.bus.observing import BusObserver, NoObserver, family
+from shared.bus.observing import BusObserver, NoObserver
 from shared.bus.parking import Parker
 from shared.bus.port import Handler, LaneOf
 from shared.bus.sizing import wire_size
@@ -54,7 +54,6 @@ class JetStreamBus:
         credentials: str = "",
         create_streams: bool = True,
         replicas: int = 1,
-        on_parked: Callable[[str], None] = lambda _: None,
         observer: BusObserver | None = None,
         spread: Callable[[], float] = _spread,
     ) -> None:
@@ -68,7 +67,6 @@ class JetStreamBus:
             credentials: the path of a credentials file.
             create_streams: whether this service may create streams and consumers.
             replicas: copies of each stream when one is created.
-            on_parked: is told the reason of each parked message.
             observer: is told of every message.
             spread: what waits are multiplied by, around 1.
         """
@@ -86,8 +84,9 @@ class JetStreamBus:
             spread=spread,
             on_change=self._changed.set,
         )
-        self._on_parked = on_parked
-        self._parker = Parker(self.publish, service=service, clock=clock, on_parked=self._parked)
+        self._parker = Parker(
+            self.publish, service=service, clock=clock, on_parked=self._observer.parked
+        )
         self._consumptions: set[Consumption] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -156,7 +155,7 @@ class JetStreamBus:
         except TimeoutError as error:
             self._changed.set()
             raise translate(error, doing=subject) from error
-        self._observer.published(family(subject))
+        self._observer.published()
 
     async def schedule(self, subject: str, data: bytes, *, at: datetime) -> None:
         """Arm or replace the timer named by a `wf.tmr.set.` subject. Raises TransientError."""
@@ -288,10 +287,6 @@ class JetStreamBus:
             consumption.kick()
         for listener in self._listeners:
             listener()
-
-    def _parked(self, reason: str) -> None:
-        self._on_parked(reason)
-        self._observer.parked(reason)
 
     async def _consumptions_gone(self, within_s: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from shared.bus.answering import MAX_DELIVERIES, Answer, Forget, answer
 from shared.bus.delivering import to_delivery
 from shared.bus.errors import LIBRARY
-from shared.bus.observing import BusObserver, family
+from shared.bus.observing import BusObserver, result_of
 from shared.bus.port import Handler, LaneOf
 from shared.clock import Clock
 from shared.outcome import Ack, Outcome, Park, Retry
@@ -71,6 +71,8 @@ class Lanes:
     def deliver(self, msg: Msg) -> None:
         """Put a message into its lane, or answer it here when it belongs to none."""
         delivery = to_delivery(msg)
+        if delivery.deliveries > 1:
+            self._observer.redelivered()
         if delivery.deliveries > MAX_DELIVERIES:
             self._answer_alone(msg, Park(reason="TooManyDeliveries"))
             return
@@ -135,6 +137,7 @@ class Lanes:
 
     async def _handle(self, lane: str, held: list[Msg], tries: int) -> Answer:
         beating = self._tasks.create_task(_keep_in_progress(held))
+        began = self._clock.monotonic()
         result: Outcome | Exception
         try:
             result = await self._handler(lane, [to_delivery(msg) for msg in held])
@@ -144,6 +147,8 @@ class Lanes:
             beating.cancel()
         found = answer(result, tries=tries, spread=self._spread())
         self._tell_crash(result, found, lane=lane)
+        for _ in held:
+            self._observer.handled(result_of(found), seconds=self._clock.monotonic() - began)
         return found
 
     def _tell_crash(self, result: Outcome | Exception, found: Answer, *, lane: str) -> None:
@@ -159,6 +164,7 @@ class Lanes:
             beating.cancel()
 
     def _answer_alone(self, msg: Msg, found: Answer) -> None:
+        self._observer.handled(result_of(found), seconds=0.0)
         self._tasks.create_task(self._answer(msg, found))
 
     async def _answer(self, msg: Msg, found: Answer) -> None:
@@ -166,16 +172,12 @@ class Lanes:
             match found:
                 case Ack():
                     await msg.ack()
-                    self._observer.consumed(family(msg.subject), "acked")
-                case Retry(after_s=after_s, reason=reason):
+                case Retry(after_s=after_s):
                     await msg.nak(delay=after_s or None)
-                    result = "released" if reason == "Released" else "retried"
-                    self._observer.consumed(family(msg.subject), result)
                 case Park():
                     await self._park(msg, found)
-                    self._observer.consumed(family(msg.subject), "parked")
                 case Forget():
-                    self._observer.consumed(family(msg.subject), "fenced")
+                    pass
 
 
 async def _keep_in_progress(held: Iterable[Msg]) -> None:

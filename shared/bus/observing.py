@@ -1,16 +1,26 @@
 """What the bus tells about itself, for metrics to plug in without the bus knowing them."""
 
-from typing import Protocol
+from typing import Literal, Protocol
+
+from shared.bus.answering import Answer, Forget
+from shared.outcome import Ack, Park, Retry
+
+Handled = Literal["acked", "retried", "conflicted", "parked", "fenced", "crashed"]
+"""How one try to handle a message ended."""
 
 
 class BusObserver(Protocol):
     """Is told of every message; must not block or raise."""
 
-    def consumed(self, family: str, result: str) -> None:
-        """A message was answered: `acked`, `retried`, `parked`, `fenced` or `released`."""
+    def redelivered(self) -> None:
+        """A message arrived that had arrived before."""
         ...
 
-    def published(self, family: str) -> None:
+    def handled(self, result: Handled, *, seconds: float) -> None:
+        """A try to handle a message ended after so long; tries in place count like others."""
+        ...
+
+    def published(self) -> None:
         """The server confirmed a message."""
         ...
 
@@ -22,22 +32,31 @@ class BusObserver(Protocol):
 class NoObserver:
     """Listens to nothing."""
 
-    def consumed(self, family: str, result: str) -> None:
+    def redelivered(self) -> None:
         """Ignore it."""
 
-    def published(self, family: str) -> None:
+    def handled(self, result: Handled, *, seconds: float) -> None:
+        """Ignore it."""
+
+    def published(self) -> None:
         """Ignore it."""
 
     def parked(self, reason: str) -> None:
         """Ignore it."""
 
 
-def family(subject: str) -> str:
-    """Return `evt`, `cmd`, `tmr` or `dlq`: few enough values for a metric label."""
-    match subject.split(".", 2):
-        case ["wf", "p", *_]:
-            return "evt"
-        case ["wf", "evt" | "cmd" | "tmr" | "dlq" as token, *_]:
-            return token
-        case _:
-            return "other"
+def result_of(found: Answer) -> Handled:
+    """Return in one word what became of a message."""
+    match found:
+        case Ack():
+            return "acked"
+        case Forget():
+            return "fenced"
+        case Park():
+            return "parked"
+        case Retry(reason="Crashed"):
+            return "crashed"
+        case Retry(reason=reason) if reason.endswith("Conflict"):
+            return "conflicted"
+        case Retry():
+            return "retried"

@@ -161,7 +161,7 @@ class Metrics:
         self._illegal.inc()
 
     def message_handled(self, *, service: Service, result: Result, seconds: float) -> None:
-        """Count a delivery that was answered, and how long that took."""
+        """Count a try to handle a delivery, and how long it took."""
         self._consumed.labels(service, result).inc()
         self._handler_seconds.labels(service).observe(seconds)
 
@@ -180,7 +180,7 @@ class Metrics:
     def _declare_messages(self, registry: CollectorRegistry) -> None:
         self._consumed = Counter(
             "mendflow_messages_consumed",
-            "Deliveries answered",
+            "Tries to handle a delivery",
             ["service", "result"],
             registry=registry,
         )
@@ -195,7 +195,7 @@ class Metrics:
         )
         self._handler_seconds = Histogram(
             "mendflow_handler_duration_seconds",
-            "From arrival to answer",
+            "Time of a try to handle a delivery",
             ["service"],
             registry=registry,
         )

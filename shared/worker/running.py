@@ -33,6 +33,7 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.probes import ProbeServer, Readiness
 from shared.waiting import happened
 from shared.worker.context import Context
+from shared.worker.observing import CountingObserver
 from shared.worker.publisher import Publisher
 from shared.worker.reconciler import in_resync
 from shared.workflow import slices
@@ -134,7 +135,7 @@ class Process:
                 service=service,
                 clock=self.clock,
                 credentials=settings.nats_credentials,
-                on_parked=self.metrics.parked,
+                observer=CountingObserver(self.metrics, service=service),
             )
             context = self._context(service, cluster, bus, log)
             runnable = build(context)

@@ -144,9 +144,9 @@ RUBBISH = {
 @pytest.mark.parametrize("name", sorted(RUBBISH))
 async def test_rubbish_is_parked_and_the_rest_goes_on(server: EmbeddedServer, name: str) -> None:
     reader = Reader()
-    parked: list[str] = []
     data = RUBBISH[name]
-    async with connected(server, on_parked=parked.append) as world, operator(server) as client:
+    async with connected(server) as world, operator(server) as client:
+        parked = world.seen.parked_for
         await world.fact("u1", data=data, message_id=name)
         await world.fact("u1")
         async with world.reading(MONITOR, reader):
@@ -168,6 +168,7 @@ async def test_rubbish_is_parked_and_the_rest_goes_on(server: EmbeddedServer, na
     assert data.startswith(reply.data)
     assert len(reply.data) == len(data) or headers["dlq-truncated"] == str(len(data))
     assert advisories == 1
+    assert sorted(world.seen.told) == ["acked", "parked", "published", "published", "published"]
 
 
 @pytest.mark.parametrize("size", [8192, 9000])

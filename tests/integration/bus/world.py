@@ -19,6 +19,7 @@ from shared.contracts.subjects import Fact, Service
 from shared.errors import TransientError
 from shared.ids import StepName, Uid
 from shared.outcome import Ack, Outcome
+from tests.support.seen import Seen
 
 DEADLINE_S: Final = 60.0
 
@@ -43,8 +44,14 @@ class World:
     def __init__(self, server: EmbeddedServer, **options: Any) -> None:
         self.server = server
         self.missed = 0
+        self.seen = Seen()
         self.bus = JetStreamBus(
-            server.url, name="test", service=Service.MONITOR, clock=SystemClock(), **options
+            server.url,
+            name="test",
+            service=Service.MONITOR,
+            clock=SystemClock(),
+            observer=self.seen,
+            **options,
         )
         self.bus.on_reconnect(self._miss)
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -49,22 +48,6 @@ class StillClock:
 
     def monotonic(self) -> float:
         return self.at
-
-
-class Seen:
-    """Remembers what the bus told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Any, ...]] = []
-
-    def consumed(self, family: str, result: str) -> None:
-        self.told.append((family, result))
-
-    def published(self, family: str) -> None:
-        self.told.append((family,))
-
-    def parked(self, reason: str) -> None:
-        self.told.append((reason,))
 
 
 async def until(met: Callable[[], bool]) -> None:

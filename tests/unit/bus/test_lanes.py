@@ -12,7 +12,8 @@ from shared.bus.lanes import Lanes
 from shared.bus.port import Delivery, Handler
 from shared.errors import ContractError, FencedError, TransientError
 from shared.outcome import Ack, Outcome, Park, Retry
-from tests.unit.bus.messages import FakeMsg, Seen, StillClock, until
+from tests.support.seen import Seen
+from tests.unit.bus.messages import FakeMsg, StillClock, until
 
 
 def lane_of(delivery: Delivery) -> str:
@@ -104,6 +105,7 @@ async def test_retry_stays_in_place_and_takes_along_what_came() -> None:
         lanes.deliver(second)
     assert calls == [("a", [1]), ("a", [1, 2])]
     assert first.answers == second.answers == ["ack"]
+    assert world.seen.told == ["retried", "acked", "acked"]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,7 @@ async def test_too_many_deliveries_are_parked_before_they_are_handled() -> None:
     async with world.lanes(handle) as lanes:
         lanes.deliver(message)
     assert world.parked == [(message, "TooManyDeliveries")]
+    assert world.seen.told == ["redelivered", "parked"]
     assert calls == []
 
 
@@ -148,6 +151,7 @@ async def test_a_crash_is_tried_again_and_then_parked() -> None:
     async with world.lanes(handle) as lanes:
         lanes.deliver(message)
     assert len(calls) == 9
+    assert world.seen.told == [*["crashed"] * 8, "parked"]
     assert world.parked == [(message, "Crashed")]
 
 
@@ -166,7 +170,7 @@ async def test_fenced_answers_nothing() -> None:
     async with world.lanes(handle) as lanes:
         lanes.deliver(message)
     assert message.answers == []
-    assert world.seen.told == [("evt", "fenced")]
+    assert world.seen.told == ["fenced"]
 
 
 async def test_long_work_is_kept_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
