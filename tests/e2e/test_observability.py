@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from shared.bus.embedded import EmbeddedServer
 
 CORRELATION = "incident-4711"
+SERVICES = dict(zip(NAMES, Service, strict=True))
+READERS = {name: service for name, service in SERVICES.items() if name != "watcher"}
 
 
 def test_one_correlation_id_reaches_every_service(kubectl: Kubectl, services: Services) -> None:
@@ -45,6 +47,7 @@ def test_every_message_of_a_workflow_carries_its_correlation_id(
 
 
 def test_metrics_count_what_was_done(kubectl: Kubectl, services: Services) -> None:
+    services.wait_connected()
     _rolled_back(kubectl, name="counted")
 
     granted = _metrics(services, "orchestrator")
@@ -54,8 +57,14 @@ def test_metrics_count_what_was_done(kubectl: Kubectl, services: Services) -> No
     assert granted['mendflow_tokens_total{move="released"}'] == 3
     labels = f'{{namespace="{kubectl.namespace}"}}'
     assert monitored[f"workflow_monitor_update_success_total{labels}"] >= 3
-    for name in NAMES:
-        assert "kubernetes_api_requests" in " ".join(_metrics(services, name)), name
+    for name, service in SERVICES.items():
+        counted = _metrics(services, name)
+        assert "kubernetes_api_requests" in " ".join(counted), name
+        assert counted[f'mendflow_messages_published_total{{service="{service}"}}'] > 0, name
+    for name, service in READERS.items():
+        result = f'{{result="acked",service="{service}"}}'
+        counted = _metrics(services, name)
+        assert counted[f"mendflow_messages_consumed_total{result}"] > 0, name
 
 
 def _rolled_back(kubectl: Kubectl, *, name: str) -> dict[str, Any]:
