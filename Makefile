@@ -68,6 +68,10 @@ clean: ## Remove everything made in this tree (the cache of programs stays)
 demo: setup ## Run two workflows on real servers (KEEP=1 keeps them up, CONTEXT=name uses yours)
 	@$(PY) -m cli.demo $(if $(KEEP),--keep) $(if $(CONTEXT),--context '$(CONTEXT)')
 
+.PHONY: demo-down
+demo-down: $(VENV)/.installed ## Stop and remove what KEEP=1 left running
+	@$(PY) -m cli.demo down
+
 .PHONY: bench
 bench: setup ## Measure throughput and latency against the raw servers
 	@$(PY) -m tests.perf.bench

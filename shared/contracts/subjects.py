@@ -101,3 +101,18 @@ def parse_event(subject: str) -> EventSubject | None:
     if len(tokens) != _STORED_EVENT_TOKENS or tokens[:2] != ["wf", "p"]:
         return None
     return EventSubject(uid=Uid(tokens[3]), service=tokens[4], fact=tokens[5])
+
+
+def form_of(subject: str) -> str:
+    """Return a subject with what differs from workflow to workflow left open, to count by."""
+    match subject.split("."):
+        case ["wf", "cmd", service, _, _, _]:
+            return f"wf.cmd.{service}.<uid>.<step>.<attempt>"
+        case ["wf", "tmr", state, service, _, *_]:
+            return f"wf.tmr.{state}.{service}.<uid>.<key>"
+        case ["wf", "dlq", service, reason, _]:
+            return f"wf.dlq.{service}.{reason}.<uid>"
+        case ["wf", "evt", _, service, fact]:
+            return f"wf.evt.<uid>.{service}.{fact}"
+        case _:
+            return subject
