@@ -1,0 +1,72 @@
+"""What each refusal of the API server means to us: wait, decide again, or give up."""
+
+import json
+
+import pytest
+
+from shared.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    MendflowError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+)
+from shared.kube.errors import WatchExpiredError, translate
+
+
+def _body(reason: str = "", message: str = "why") -> bytes:
+    return json.dumps({"kind": "Status", "reason": reason, "message": message}).encode()
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind", "reason"),
+    [
+        pytest.param(400, _body("BadRequest"), PermanentError, "Invalid", id="bad request"),
+        pytest.param(401, _body("Unauthorized"), TransientError, "Unauthorized", id="token old"),
+        pytest.param(403, _body("Forbidden"), PermanentError, "Forbidden", id="no right"),
+        pytest.param(404, _body("NotFound"), NotFoundError, "NotFound", id="gone"),
+        pytest.param(405, _body("MethodNotAllowed"), PermanentError, "Invalid", id="bad verb"),
+        pytest.param(409, _body("Conflict"), ConflictError, "Conflict", id="stale write"),
+        pytest.param(
+            409, _body("AlreadyExists"), AlreadyExistsError, "AlreadyExists", id="name taken"
+        ),
+        pytest.param(410, _body("Expired"), WatchExpiredError, "Expired", id="version too old"),
+        pytest.param(410, _body("Gone"), WatchExpiredError, "Expired", id="version gone"),
+        pytest.param(413, _body(), PermanentError, "TooLarge", id="body too large"),
+        pytest.param(422, _body("Invalid"), PermanentError, "Invalid", id="schema"),
+        pytest.param(429, _body(), TransientError, "TooManyRequests", id="slow down"),
+        pytest.param(500, _body("InternalError"), TransientError, "ApiUnavailable", id="broken"),
+        pytest.param(
+            500,
+            _body(message="etcdserver: request is too large"),
+            PermanentError,
+            "TooLarge",
+            id="too large for the store",
+        ),
+        pytest.param(503, _body(), TransientError, "ApiUnavailable", id="starting"),
+        pytest.param(504, _body("Timeout"), TransientError, "ApiUnavailable", id="slow"),
+        pytest.param(502, b"<html>no JSON</html>", TransientError, "ApiUnavailable", id="proxy"),
+        pytest.param(418, b"\xff\xfe", PermanentError, "Invalid", id="nonsense"),
+    ],
+)
+def test_a_refusal_means(code: int, body: bytes, kind: type[MendflowError], reason: str) -> None:
+    error = translate(code, body, request="patch deployments web")
+
+    assert type(error) is kind
+    assert error.reason == reason
+    assert str(error).startswith("patch deployments web: ")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
+)
+def test_how_long_to_wait_is_taken_from_the_server(header: str, seconds: float | None) -> None:
+    error = translate(429, _body(), request="list pods", retry_after=header)
+
+    assert isinstance(error, TransientError)
+    assert error.retry_after_s == seconds
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(str(translate(422, _body(message="x" * 9000), request="create"))) == 256
