@@ -59,6 +59,24 @@ def test_a_killed_service_changes_nothing(
     world.finish()
 
 
+@pytest.mark.parametrize("changes", [12, 30, 48])
+def test_all_services_may_die_at_once(
+    cluster: "LocalCluster", services: Services, worlds: list[World], changes: int
+) -> None:
+    world = World(cluster, f"all-killed-{changes}", [diamond_case(), rollback_case()])
+    world.prepare()
+    worlds.append(world)
+
+    world.begin()
+    world.trail.wait_for(changes)
+    for process in services.processes.values():
+        process.kill()
+    for process in services.processes.values():
+        process.start()
+
+    world.finish()
+
+
 def _fate(seed: int) -> tuple[str, int, float]:
     """Return whom, after how many changes, and how long after: each service in each fifth."""
     chance = random.Random(seed)  # noqa: S311 - no secret

@@ -44,5 +44,31 @@ def test_one_replica_of_each_may_die(
             services.processes[f"{name}-{replica}"].start()
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("executor", 14), ("executor", 44), ("orchestrator", 30), ("rollback", 70)],
+)
+def test_a_frozen_replica_wakes_up_too_late(
+    cluster: "LocalCluster", services: Services, name: str, changes: int
+) -> None:
+    world = World(cluster, f"frozen-{name}-{changes}", _cases())
+    world.prepare()
+    afterwards = World(cluster, f"thawed-{name}-{changes}", [diamond_case()])
+    afterwards.prepare()
+    frozen = services.processes[f"{name}-0"]
+
+    world.begin()
+    world.trail.wait_for(changes)
+    frozen.freeze()
+    try:
+        world.finish()
+    finally:
+        frozen.thaw()
+
+    afterwards.begin()
+    afterwards.finish()
+    world.check_trail()
+
+
 def _cases() -> list[Case]:
     return [diamond_case("-1"), diamond_case("-2"), diamond_case("-3"), rollback_case()]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,9 +38,22 @@ class ServiceProcess:
         """Kill it without warning."""
         self.end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Stop its clock: it neither works nor knows that it does not."""
+        self._running.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it was."""
+        self._running.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """Ask it to stop and wait."""
         self.end(signal.SIGTERM)
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "it does not run"
+        return self._process
 
     def end(self, how: signal.Signals) -> int | None:
         """Signal it, wait, and return its exit code; None when it does not run."""
@@ -54,14 +68,22 @@ class Services:
     """All six services, each in a process of its own, as many replicas as asked for."""
 
     def __init__(
-        self, *, kubeconfig: Path, nats_url: str, namespace: str, logs: Path, replicas: int = 1
+        self,
+        *,
+        kubeconfig: Path,
+        nats_url: str,
+        namespace: str,
+        logs: Path,
+        replicas: int = 1,
+        kubeconfigs: Mapping[str, Path] | None = None,
     ) -> None:
+        """Describe them; a service that `kubeconfigs` names acts as the user of that file."""
         logs.mkdir(parents=True, exist_ok=True)
         self.processes = {
             f"{name}-{replica}": ServiceProcess(
                 ["-m", f"services.{name}"],
                 environment={
-                    "MENDFLOW_KUBECONFIG": str(kubeconfig),
+                    "MENDFLOW_KUBECONFIG": str((kubeconfigs or {}).get(name, kubeconfig)),
                     "MENDFLOW_NATS_URL": nats_url,
                     "MENDFLOW_NAMESPACE": namespace,
                     "MENDFLOW_IDENTITY": f"{namespace}-{replica}",
