@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from nats.aio.client import Client
 
+from shared.bus.client import Client
 from shared.bus.errors import LIBRARY
 from shared.contracts.subjects import Service
 
