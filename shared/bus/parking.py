@@ -64,13 +64,14 @@ class Parker:
         """Park a message; when the bus is away it comes again and is parked then."""
         delivery = to_delivery(msg)
         reason = token(park.reason)
-        headers = parked_headers(
-            delivery, park, consumer=msg.metadata.consumer, now=self._clock.now()
-        )
+        consumer = msg.metadata.consumer
+        headers = parked_headers(delivery, park, consumer=consumer, now=self._clock.now())
         data, headers = fit(delivery.data, headers)
         subject = subjects.parked(self._service, reason, subjects.uid_of(delivery.subject))
         try:
-            await self._publish(subject, data, headers=headers, message_id=parked_id(delivery))
+            await self._publish(
+                subject, data, headers=headers, message_id=parked_id(delivery, consumer)
+            )
             await msg.respond(f"+TERM {reason}".encode())
         except (TransientError, PermanentError, nats.errors.Error, OSError) as error:
             self._log.warning("message not parked", subject=delivery.subject, error=str(error))
@@ -118,13 +119,14 @@ def fit(data: bytes, headers: Mapping[str, str]) -> tuple[bytes, dict[str, str]]
     return data[: max(0, room - wire_size(b"", kept))], kept
 
 
-def parked_id(delivery: Delivery) -> str:
-    """Return an id by which the server drops a second parking of the same message.
+def parked_id(delivery: Delivery, consumer: str) -> str:
+    """Return an id by which the server drops a second parking for the same consumer.
 
-    The sequence alone does not do: a stream that was made again hands it out again.
+    The sequence alone does not do: a stream that was made again hands it out again. Without
+    the consumer, what two services could not read would be kept, and told, for one of them.
     """
     body = hashlib.sha256(delivery.data).hexdigest()[:16]
-    return f"dlq:{delivery.stream}:{delivery.sequence}:{body}"
+    return f"dlq:{delivery.stream}:{delivery.sequence}:{consumer}:{body}"
 
 
 def token(reason: str) -> str:

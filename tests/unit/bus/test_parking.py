@@ -49,7 +49,7 @@ def test_a_parked_message_always_fits(size: int, header: int) -> None:
         delivery(headers={"wf-long": "x" * header}), Park(reason="Odd"), consumer="mon", now=NOW
     )
     data, kept = fit(b"x" * size, headers)
-    sent = kept | {"Nats-Msg-Id": parked_id(delivery())}
+    sent = kept | {"Nats-Msg-Id": parked_id(delivery(), "mon")}
     assert wire_size(data, sent) <= MAX_WIRE
     assert (len(data) < size) == ("dlq-truncated" in kept)
 
@@ -60,8 +60,12 @@ def test_a_reason_is_one_token() -> None:
 
 
 def test_a_sequence_alone_is_no_identity() -> None:
-    assert parked_id(delivery(b"a")) != parked_id(delivery(b"b"))
-    assert parked_id(delivery(b"a")) == parked_id(delivery(b"a"))
+    assert parked_id(delivery(b"a"), "mon") != parked_id(delivery(b"b"), "mon")
+    assert parked_id(delivery(b"a"), "mon") == parked_id(delivery(b"a"), "mon")
+
+
+def test_each_consumer_parks_for_itself() -> None:
+    assert parked_id(delivery(), "mon") != parked_id(delivery(), "rb-3")
 
 
 def test_streams_never_shrink() -> None:
