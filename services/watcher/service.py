@@ -19,7 +19,7 @@ from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION, Kind
 from shared.api.meta import CORRELATION_ANNOTATION
 from shared.contracts import bell, subjects
 from shared.contracts.bell import Bell
-from shared.contracts.envelope import Envelope, to_headers
+from shared.contracts.envelope import Envelope, to_headers, type_of
 from shared.contracts.subjects import Service
 from shared.errors import MendflowError, TransientError
 from shared.ids import Uid
@@ -107,7 +107,7 @@ class Watcher:
         envelope = Envelope(
             id=found.event_id,
             source=f"mendflow/{Service.WATCHER}/{context.identity}",
-            type=f"mendflow.{found.fact}.v1",
+            type=type_of(found.fact),
             subject=f"{found.namespace}/{found.workflow}",
             time=context.clock.now(),
             uid=found.uid,

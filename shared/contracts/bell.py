@@ -14,18 +14,21 @@ from shared.ids import Uid
 
 SCHEMA: Final = 1
 MAX_BYTES: Final = 1024
+# Names become parts of a path at the API server: what no object can be called is refused.
+_NAME: Final = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z"
+_NAME_OR_NOTHING: Final = rf"^\Z|{_NAME}"
 
 
 class Bell(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Where to look."""
 
     schema: int = 1
-    namespace: Annotated[str, Meta(max_length=63)]
-    workflow: Annotated[str, Meta(max_length=253)]
+    namespace: Annotated[str, Meta(max_length=63, pattern=_NAME)]
+    workflow: Annotated[str, Meta(max_length=253, pattern=_NAME)]
     uid: Annotated[Uid, Meta(min_length=1, max_length=64)]
     step: Annotated[str, Meta(max_length=40)] = ""
     attempt: int = 0
-    execution: Annotated[str, Meta(max_length=253)] = ""
+    execution: Annotated[str, Meta(max_length=253, pattern=_NAME_OR_NOTHING)] = ""
 
 
 _decoder = msgspec.json.Decoder(Bell)

@@ -10,7 +10,13 @@ from typing import Final
 
 import msgspec
 
+from shared.contracts.subjects import Fact
+from shared.errors import ContractError
+
 SPEC_VERSION: Final = "1.0"
+RUN_STEP: Final = "mendflow.run-step.v1"
+"""The type of an order to run a step."""
+_TYPE: Final = "ce-type"
 _CORRELATION: Final = "wf-correlation"
 
 
@@ -36,13 +42,32 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str = ""
 
 
+def type_of(fact: Fact) -> str:
+    """Return the type of the message that tells a fact."""
+    return f"mendflow.{fact}.v1"
+
+
+TYPES: Final = frozenset({RUN_STEP, *map(type_of, Fact)})
+
+
+def check_type(headers: Mapping[str, str]) -> None:
+    """Refuse a message of a type that this version does not read; none at all will do.
+
+    Raises:
+        ContractError: when it names another type, or a newer version of one.
+    """
+    found = headers.get(_TYPE)
+    if found is not None and found not in TYPES:
+        raise ContractError("UnknownType", f"this version does not read {found!r}")
+
+
 def to_headers(envelope: Envelope) -> dict[str, str]:
     """Return the headers, leaving out what is empty."""
     headers = {
         "ce-specversion": SPEC_VERSION,
         "ce-id": envelope.id,
         "ce-source": envelope.source,
-        "ce-type": envelope.type,
+        _TYPE: envelope.type,
         "ce-subject": envelope.subject,
         "ce-time": envelope.time.isoformat().replace("+00:00", "Z"),
         "ce-datacontenttype": "application/json",

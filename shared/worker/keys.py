@@ -7,6 +7,7 @@ import msgspec
 from shared.bus.port import Delivery
 from shared.contracts import bell, subjects
 from shared.contracts.bell import Bell
+from shared.contracts.envelope import check_type
 from shared.errors import ContractError
 from shared.ids import Uid
 
@@ -38,8 +39,10 @@ def read_bell(delivery: Delivery) -> Bell:
     """Return the bell of a delivery.
 
     Raises:
-        ContractError: when it cannot be decoded, or speaks of another workflow than its subject.
+        ContractError: when it is of an unknown type, cannot be decoded, or speaks of another
+            workflow than its subject.
     """
+    check_type(delivery.headers)
     rung = bell.decode(delivery.data)
     if rung.uid != subjects.uid_of(delivery.subject):
         raise ContractError("UidMismatch", f"body speaks of {rung.uid}")

@@ -13,7 +13,7 @@ from shared.bus.port import Bus
 from shared.clock import Clock
 from shared.contracts import bell, subjects
 from shared.contracts.bell import Bell
-from shared.contracts.envelope import Envelope, to_headers
+from shared.contracts.envelope import RUN_STEP, Envelope, to_headers, type_of
 from shared.contracts.subjects import Fact, Service
 from shared.errors import TransientError
 from shared.ids import StepName, Uid
@@ -61,7 +61,7 @@ class Publisher:
             Envelope(
                 id=id_,
                 source=self._source,
-                type=f"mendflow.{fact}.v1",
+                type=type_of(fact),
                 subject=f"{meta.namespace}/{meta.name}",
                 time=self._clock.now(),
                 uid=meta.uid,
@@ -77,7 +77,7 @@ class Publisher:
 
     async def execution_fact(self, execution: KubernetesExecution, fact: Fact) -> None:
         """Publish that something happened to an execution, under its workflow's uid."""
-        envelope = self._envelope(execution, type_=f"mendflow.{fact}.v1", fact=str(fact))
+        envelope = self._envelope(execution, type_=type_of(fact), fact=str(fact))
         uid = Uid(execution.spec.workflow_execution_ref.uid)
         await self._send(
             subjects.event(uid, self._service, fact),
@@ -94,7 +94,7 @@ class Publisher:
         await self._send(
             subjects.command(uid, StepName(spec.step_name), attempt),
             _bell_of(execution),
-            self._envelope(execution, type_="mendflow.run-step.v1", fact="run-step"),
+            self._envelope(execution, type_=RUN_STEP, fact="run-step"),
             message_id="",
         )
 
