@@ -19,6 +19,7 @@ Object = dict[str, Any]
 
 OURS: Final = frozenset({"workflowexecutions", "kubernetesexecutions"})
 DEPLOYMENTS: Final = "deployments"
+READS: Final = frozenset({"get", "list", "watch"})
 NOT_YET: Final = "Pending"
 _LOOK_S: Final = 0.005
 _RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
@@ -128,9 +129,9 @@ class AuditTrail:
 
 
 def _change(entry: Object) -> Change | None:
-    """Return a line of the log as a change; None for what was refused."""
+    """Return a line of the log as a change; None for what was refused, and for reads."""
     reference = entry.get("objectRef", {})
-    if entry.get("responseStatus", {}).get("code", 500) >= 300:
+    if entry["verb"] in READS or entry.get("responseStatus", {}).get("code", 500) >= 300:
         return None
     body = entry.get("responseObject", {})
     manager = re.search(r"[?&]fieldManager=([^&]*)", entry["requestURI"])

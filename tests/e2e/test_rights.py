@@ -1,0 +1,221 @@
+"""Each service works with the rights of its own account: enough, and not one more."""
+
+import json
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support.kubectl import Kubectl, Object
+from tests.support.rights import (
+    SYSTEM,
+    Right,
+    documents,
+    granted,
+    kubeconfigs,
+    requests,
+    watchful_policy,
+)
+from tests.support.servers import RBAC, running_cluster
+from tests.support.services import NAMES, Services
+from tests.support.workflows import notify, workflow
+from tests.support.world import Case, World, diamond_case, rollback_case
+
+if TYPE_CHECKING:
+    from deploy.local.cluster import LocalCluster
+    from shared.bus.embedded import EmbeddedServer
+
+WFE: Final = "workflowexecution.kubernaut.ai"
+KEX: Final = "kubernetesexecution.kubernaut.ai"
+OWNER: Final = Right("update", WFE, "workflowexecutions/finalizers")
+
+RARELY_USED: Final[Mapping[str, set[Right]]] = {
+    "watcher": set(),
+    "planner": set(),
+    "orchestrator": {
+        OWNER,  # asked by admission, on behalf of a create
+        Right("patch", KEX, "kubernetesexecutions/status"),  # cancels what nobody claimed
+    },
+    "executor": {
+        Right("watch", "apps", "deployments"),  # a target may have settled at the first look
+        Right("watch", "batch", "jobs"),
+        Right("watch", "", "pods"),
+    },
+    "monitor": set(),
+    "rollback": {
+        OWNER,
+        Right("get", KEX, "kubernetesexecutions"),  # only when a create meets its first try
+    },
+}
+"""Granted, and not seen in every run, with the reason."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalCluster"]:
+    """A control plane that writes down all that services ask for, and checks owners too."""
+    place = tmp_path_factory.mktemp("cluster")
+    flags = (
+        f"--audit-policy-file={watchful_policy(place)}",
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+    )
+    with running_cluster(place / "local", apiserver_flags=flags) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def log(
+    cluster: "LocalCluster",
+    nats_server: "EmbeddedServer",
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Everything that the API server was asked while workflows ran from begin to end."""
+    services = Services(
+        kubeconfig=cluster.kubeconfig,
+        kubeconfigs=kubeconfigs(cluster),
+        nats_url=nats_server.url,
+        namespace="",
+        logs=tmp_path_factory.mktemp("services"),
+    )
+    world = World(cluster, "rights", [diamond_case(), rollback_case(), _waiting_case()])
+    world.prepare()
+    _make_what_is_waited_for(world.kubectl)
+    with services:
+        world.begin()
+        world.finish()
+    _check_events(world.kubectl)
+    return cluster.audit_log
+
+
+def test_nothing_is_refused(log: Path) -> None:
+    refused = [each for each in requests(log) if each.code == HTTPStatus.FORBIDDEN]
+
+    assert refused == []
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_what_is_granted_is_used(log: Path, service: str) -> None:
+    used = {each.right for each in requests(log) if each.service == service}
+
+    assert used
+    assert granted(service) - used <= RARELY_USED[service]
+    assert RARELY_USED[service] <= granted(service)
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_dangerous_rights_are_granted_to_nobody(service: str) -> None:
+    rights = granted(service)
+
+    assert not {"*", "delete", "deletecollection", "escalate", "bind", "impersonate"} & {
+        right.verb for right in rights
+    }
+    assert not {"*", "secrets", "pods/exec", "nodes/proxy", "serviceaccounts/token"} & {
+        right.resource for right in rights
+    }
+    assert not {"*", "rbac.authorization.k8s.io", "admissionregistration.k8s.io"} & {
+        right.group for right in rights
+    }
+    assert all(right.resource != "*" for right in rights)
+
+
+@pytest.mark.parametrize(
+    ("service", "words", "allowed"),
+    [
+        ("executor", "patch deployments", True),
+        ("executor", "delete pods", False),
+        ("executor", "get secrets", False),
+        ("executor", "patch workflowexecutions --subresource=status", False),
+        ("orchestrator", "patch deployments", False),
+        ("orchestrator", "delete kubernetesexecutions", False),
+        ("orchestrator", "patch workflowexecutions", False),
+        ("planner", "create kubernetesexecutions", False),
+        ("monitor", "get deployments", False),
+        ("rollback", "create kubernetesexecutions", True),
+        ("rollback", "patch deployments", False),
+        ("watcher", "patch workflowexecutions --subresource=status", False),
+    ],
+)
+def test_the_server_agrees(
+    cluster: "LocalCluster", service: str, words: str, allowed: bool
+) -> None:
+    from deploy.local.kubectl import ensure_kubectl
+
+    kubectl = Kubectl(
+        kubeconfigs(cluster)[service], namespace="default", program=str(ensure_kubectl())
+    )
+
+    answer = kubectl.run("auth", "can-i", *words.split())
+
+    assert answer.stdout.strip() == ("yes" if allowed else "no"), answer.stderr
+
+
+def test_the_account_of_all_in_one_has_the_rights_of_all() -> None:
+    bound = {
+        (each["roleRef"]["kind"], each["roleRef"]["name"])
+        for each in documents(RBAC / "all-in-one.yaml")
+        if each["kind"].endswith("Binding")
+    }
+    roles = {
+        (each["kind"], each["metadata"]["name"])
+        for service in NAMES
+        for each in documents(RBAC / f"{service}.yaml")
+        if each["kind"].endswith("Role")
+    }
+
+    assert bound == roles
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_each_account_is_bound_to_its_own_role_only(service: str) -> None:
+    found = documents(RBAC / f"{service}.yaml")
+    name = f"mendflow-{service}"
+
+    assert {each["metadata"]["name"] for each in found} == {name}
+    for each in found:
+        if each["kind"].endswith("Binding"):
+            (subject,) = each["subjects"]
+            assert (subject["name"], subject["namespace"]) == (name, SYSTEM)
+            assert each["roleRef"]["name"] == name
+
+
+def _waiting_case() -> Case:
+    targets = {"w": ("Deployment", "web", "Available"), "j": ("Job", "once", "Complete")}
+    targets["p"] = ("Pod", "alone", "Ready")
+    steps = [
+        {
+            "name": step,
+            "action": "wait_for_condition",
+            "parameters": {
+                "waitForCondition": {
+                    "targetResource": {"kind": kind, "name": name},
+                    "condition": condition,
+                }
+            },
+        }
+        for step, (kind, name, condition) in targets.items()
+    ]
+    return Case(
+        body=workflow("waiting", [*steps, notify("n")]),
+        phases=["Executing", "Completed"],
+        steps=dict.fromkeys("wjpn", "Completed"),
+        executions={f"forward/{step}/1": "Completed" for step in "wjpn"},
+        effects={},
+    )
+
+
+def _make_what_is_waited_for(kubectl: Kubectl) -> None:
+    pod: Object = {"containers": [{"name": "app", "image": "registry.example/web:1"}]}
+    once = {"template": {"spec": {**pod, "restartPolicy": "Never"}}}
+    for kind, version, name, spec in (
+        ("Pod", "v1", "alone", pod),
+        ("Job", "batch/v1", "once", once),
+    ):
+        body = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        kubectl.ok("create", "-f", "-", stdin=json.dumps(body))
+
+
+def _check_events(kubectl: Kubectl) -> None:
+    """See that events were written: nobody fails when they are refused."""
+    tellers = {each["source"].get("component", "") for each in kubectl.items("events")}
+    assert {f"mendflow-{name}" for name in NAMES if name != "watcher"} <= tellers
