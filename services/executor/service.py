@@ -76,6 +76,8 @@ class Executor:
     async def _on_deliveries(self, lane: str, deliveries: list[Delivery]) -> Outcome:
         del lane
         bell = read_bell(deliveries[-1])
+        if not bell.execution:
+            return Park(reason="UnknownExecution", message="the order names none")
         execution = await self._context.executions.fetch(bell.namespace, bell.execution)
         if execution is None or execution.spec.workflow_execution_ref.uid != bell.uid:
             if bell.uid in self._known:
