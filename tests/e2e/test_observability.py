@@ -1,14 +1,12 @@
 """One id follows a workflow through the logs and messages of all services; metrics count it."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
-from nats.aio.client import Client
-
 from shared.contracts.subjects import Service
+from tests.support import stored
 from tests.support.kubectl import Kubectl
 from tests.support.services import NAMES, Services
 from tests.support.workflows import failing, workflow
@@ -39,7 +37,8 @@ def test_every_message_of_a_workflow_carries_its_correlation_id(
 
     uid = _rolled_back(kubectl, name="told")["metadata"]["uid"]
 
-    found = asyncio.run(_stored(nats_server.url, uid))
+    events = stored.messages(nats_server.url, "WFEVT")
+    found = [event.headers for event in events if f".{uid}." in event.subject]
 
     assert {headers["ce-source"].split("/")[1] for headers in found} == set(Service)
     assert {headers["wf-correlation"] for headers in found} == {CORRELATION}
@@ -87,19 +86,3 @@ def _metrics(services: Services, name: str) -> dict[str, float]:
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         samples = [line for line in answer.read().decode().splitlines() if line[0] != "#"]
     return {key: float(value) for key, value in (line.rsplit(" ", 1) for line in samples)}
-
-
-async def _stored(url: str, uid: str) -> list[dict[str, str]]:
-    """Return the headers of all events of a workflow that the stream holds."""
-    client = Client()
-    await client.connect(url)
-    try:
-        stream = client.jetstream()
-        state = (await stream.stream_info("WFEVT")).state
-        found = [
-            await stream.get_msg("WFEVT", sequence)
-            for sequence in range(state.first_seq, state.last_seq + 1)
-        ]
-    finally:
-        await client.close()
-    return [message.headers or {} for message in found if f".{uid}." in (message.subject or "")]
