@@ -2,6 +2,10 @@
 
 from typing import Any, Final
 
+from msgspec.structs import fields
+
+from shared.api.parameters import Parameters
+
 Schema = dict[str, Any]
 Column = dict[str, Any]
 
@@ -48,11 +52,31 @@ DEFINITION_RULES: Final = [
         "dependencies may only speak of steps of this workflow",
         fieldPath=".dependencies",
     ),
+    _rule(
+        "!has(self.dependencies) || self.dependencies.all(k, "
+        "self.dependencies[k].all(d, self.steps.exists(t, t.name == d)))",
+        "dependencies may only name steps of this workflow",
+        fieldPath=".dependencies",
+    ),
+    _rule(
+        "!has(self.dependencies) || self.dependencies.all(k, !(k in self.dependencies[k]))",
+        "a step cannot depend on itself",
+        fieldPath=".dependencies",
+    ),
 ]
 STEP_RULES: Final = [
     _rule(
         "has(self.action) && size(self.action) > 0",
         "action is required: say what the step does",
+    ),
+]
+
+
+PARAMETERS_RULES: Final = [
+    _rule(
+        f"[{', '.join(f'has(self.{each.encode_name})' for each in fields(Parameters))}]"
+        ".filter(given, given).size() <= 1",
+        "parameters may be given for one action only, the one of the step",
     ),
 ]
 
@@ -77,7 +101,10 @@ def workflow_rules(schema: Schema) -> None:
     properties["rollbackStrategy"]["default"] = {}
     definition = properties["workflowDefinition"]
     definition["x-kubernetes-validations"] = DEFINITION_RULES
-    definition["properties"]["steps"]["items"]["x-kubernetes-validations"] = STEP_RULES
+    step = definition["properties"]["steps"]["items"]
+    step["x-kubernetes-validations"] = STEP_RULES
+    for owner in (step, step["properties"]["rollback"]):
+        owner["properties"]["parameters"]["x-kubernetes-validations"] = PARAMETERS_RULES
     status = schema["properties"]["status"]["properties"]
     _keyed(status["steps"], "name")
     _keyed(status["conditions"], "type")
@@ -85,9 +112,11 @@ def workflow_rules(schema: Schema) -> None:
 
 def execution_rules(schema: Schema) -> None:
     """Add the rules of a KubernetesExecution to its schema."""
-    schema["properties"]["spec"]["x-kubernetes-validations"] = [
+    spec = schema["properties"]["spec"]
+    spec["x-kubernetes-validations"] = [
         _rule("self == oldSelf", "an execution never changes; make another attempt")
     ]
+    spec["properties"]["parameters"]["x-kubernetes-validations"] = PARAMETERS_RULES
     _keyed(schema["properties"]["status"]["properties"]["conditions"], "type")
 
 
