@@ -79,6 +79,8 @@ class Process:
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, self._stopping.set)
+        for service in services:
+            self.readiness.set(_check(service), "the API server has not answered yet")
         async with AsyncExitStack() as stack:
             await self._serve_probes(stack)
             tasks = [
@@ -166,7 +168,7 @@ class Process:
 
     async def _preflight(self, cluster: ApiCluster, service: Service, log: Logger) -> None:
         """Wait for the kinds this service works with, saying which are missing."""
-        check = f"crds-{service}"
+        check = _check(service)
         told = ""
         while not self._stopping.is_set():
             try:
@@ -234,6 +236,10 @@ _MANAGERS: Final = {
     Service.MONITOR: "monitor",
     Service.ROLLBACK: "rollback",
 }
+
+
+def _check(service: Service) -> str:
+    return f"crds-{service}"
 
 
 def finisher(
