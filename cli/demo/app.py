@@ -108,7 +108,7 @@ def _run(options: argparse.Namespace, console: Console, place: Place) -> int:
             session.keep()
         if problems:
             raise DemoError("\n".join(problems))
-    down = report.down_command(str(place.root), default=place.root == DEFAULT)
+    down = report.down_command(place.root)
     console.print()
     for line in report.look_around(state, kept=options.keep, down=down):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -45,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     threading.Thread(target=_end_with_our_starter, daemon=True).start()
     place = Place(Path(root))
     try:
-        with place.held(), ExitStack() as stack:
+        place.hold()
+        with ExitStack() as stack:
             _host(stack, place, context)
     except KeyboardInterrupt:
         return 0

@@ -5,9 +5,8 @@ nothing. The mark is locked by the process that hosts the demo, for as long as t
 """
 
 import fcntl
+import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -76,16 +75,19 @@ class Place:
         if self._is_ours():
             shutil.rmtree(self.root)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the folder for as long as the context is entered."""
-        with (self.root / _MARK).open("a") as mark:
-            try:
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                message = f"another demo runs in {self.root}; end it, or name another with --dir"
-                raise DemoError(message) from None
-            yield
+    def hold(self) -> None:
+        """Hold the folder until this process is gone, with whatever it still has to do.
+
+        Raises:
+            DemoError: Another process holds it.
+        """
+        mark = os.open(self.root / _MARK, os.O_WRONLY)
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(mark)
+            message = f"another demo runs in {self.root}; end it, or name another with --dir"
+            raise DemoError(message) from None
 
     def is_held(self) -> bool:
         """Return whether a living process hosts a demo here."""

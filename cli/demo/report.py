@@ -1,16 +1,18 @@
 """What the demo prints at its end: what changed, what was said, where to look."""
 
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from rich import box
 from rich.table import Table
 
 from cli.demo.history import Change
-from cli.demo.place import EXAMPLES, ROOT, State
+from cli.demo.place import DEFAULT, EXAMPLES, ROOT, State
 from shared.bus.spy import Heard
 from shared.contracts.subjects import form_of, uid_of
 
@@ -20,6 +22,7 @@ MEANINGS: Final = {
     "wfe-deleted": "a workflow is gone",
     "kex-changed": "an execution changed",
     "kex-deleted": "an execution is gone",
+    "approval-changed": "an approval changed",
     "plan-ready": "the plan is ready",
     "plan-failed": "the plan was refused",
     "step-granted": "a step may start",
@@ -64,7 +67,7 @@ def subjects_table(heard: Iterable[Heard]) -> Table:
 
 def trace_table(heard: Iterable[Heard], *, uid: str, name: str) -> Table:
     """Return the messages of one workflow in the order they were sent."""
-    own = [message for message in heard if uid_of_any(message.subject) == uid]
+    own = [message for message in heard if _uid_of(message.subject) == uid]
     table = _table(f"The messages of {name}")
     table.add_column("after", justify="right")
     table.add_column("subject", no_wrap=True)
@@ -77,8 +80,8 @@ def trace_table(heard: Iterable[Heard], *, uid: str, name: str) -> Table:
     return table
 
 
-def uid_of_any(subject: str) -> str:
-    """Return the workflow's uid also for subjects that are only ever parked."""
+def _uid_of(subject: str) -> str:
+    """Return the workflow's uid, of a parked message too."""
     match subject.split("."):
         case ["wf", "dlq", _, _, uid]:
             return uid
@@ -122,11 +125,13 @@ def look_around(state: State, *, kept: bool, down: str) -> list[str]:
     ]
 
 
-def down_command(directory: str, *, default: bool) -> str:
-    """Return what ends a demo that was kept."""
-    if default:
-        return f"make -C {shlex.quote(str(ROOT))} demo-down"
-    return f"cd {shlex.quote(str(ROOT))}; .venv/bin/python -m cli.demo down --dir {directory}"
+def down_command(folder: Path) -> str:
+    """Return what ends a demo that was kept in a folder."""
+    root = shlex.quote(str(ROOT))
+    if folder == DEFAULT:
+        return f"make -C {root} demo-down"
+    python = shlex.quote(sys.executable)
+    return f"cd {root}; {python} -m cli.demo down --dir {shlex.quote(str(folder))}"
 
 
 def _table(title: str) -> Table:

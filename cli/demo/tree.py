@@ -97,7 +97,8 @@ def changed(before: Sequence[Line], after: Sequence[Line]) -> list[Line]:
 
 def to_text(line: Line) -> Text:
     """Return one line as it is shown."""
-    text = Text(f"{line.glyph} ", style=line.style)
+    text = Text()
+    text.append(f"{line.glyph} ", style=line.style)
     text.append(f"{line.name:<{max(4, 22 - 4 * line.depth)}} ", style="bold")
     text.append(f"{line.state:<11} ", style=line.style)
     text.append("      " if line.seconds is None else f"{line.seconds:4.1f} s", style="dim")
