@@ -35,10 +35,8 @@ async def _messages(url: str, stream: str) -> list[Stored]:
     try:
         context = client.jetstream()
         state = (await context.stream_info(stream)).state
-        last = state.last_seq if state.messages else 0
-        found = [
-            await context.get_msg(stream, sequence) for sequence in range(state.first_seq, last + 1)
-        ]
+        held = range(state.first_seq, state.last_seq + 1) if state.messages else ()
+        found = [await context.get_msg(stream, sequence) for sequence in held]
     finally:
         await client.close()
     return [
