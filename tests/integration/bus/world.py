@@ -139,13 +139,16 @@ def body(uid: str) -> bytes:
     return bell.encode(Bell(namespace="n", workflow="w", uid=Uid(uid)))
 
 
-async def until(met: Callable[[], bool]) -> None:
-    """Wait until something holds; fail when it never does."""
+async def until(met: Callable[[], bool], *, told: str = "") -> None:
+    """Wait until something holds; fail with what is told when it never does."""
 
     async def ask_it() -> bool:
         return met()
 
-    await until_async(ask_it)
+    try:
+        await until_async(ask_it)
+    except TimeoutError:
+        raise AssertionError(told or "it never came") from None
 
 
 async def until_async(met: Callable[[], Awaitable[bool]]) -> None:
