@@ -27,7 +27,12 @@ class Monitor:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.reconciler = WorkflowReconciler(context, self.reconcile, consumers=[consumers.MONITOR])
+        self.reconciler = WorkflowReconciler(
+            context,
+            self.reconcile,
+            consumers=[consumers.MONITOR],
+            ignored=frozenset({Fact.CLAIMED}),  # a step runs from its grant on
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -46,16 +51,12 @@ class Monitor:
             return GONE
         executions = await self._read(view.workflow)
 
-        def judged(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            judgement = assess(workflow, executions, now=context.clock.now())
-            if judgement is None or judgement.status == workflow.status:
-                return None
-            return judgement.status
+        def decide(workflow: WorkflowExecution) -> WorkflowStatus | None:
+            return assess(workflow, executions, now=context.clock.now())
 
-        saved = await context.workflows.update(key.namespace, key.name, key.uid, judged, view=view)
+        saved = await context.workflows.update(key.namespace, key.name, key.uid, decide, view=view)
         if saved is None:
             return GONE
-        self._look_again(key, saved, executions)
         await self._announce(view.workflow, saved)
         return Ack(note=f"{saved.status.progress} percent")
 
@@ -66,18 +67,6 @@ class Monitor:
             *(self._context.executions.fetch(namespace, name) for name in names)
         )
         return {name: each for name, each in zip(names, found, strict=True) if each}
-
-    def _look_again(
-        self,
-        key: WorkflowKey,
-        workflow: WorkflowExecution,
-        executions: dict[ExecutionName, KubernetesExecution],
-    ) -> None:
-        now = self._context.clock.now()
-        judgement = assess(workflow, executions, now=now)
-        if judgement is not None and judgement.look_again_at is not None:
-            wait = (judgement.look_again_at - now).total_seconds()
-            self.reconciler.remind(key, after_s=max(0.05, wait))
 
     async def _announce(self, before: WorkflowExecution, after: WorkflowExecution) -> None:
         known = {step.name: step.phase for step in before.status.steps}

@@ -1,6 +1,6 @@
-"""Feeds one reconcile function: from messages, from the resync, and from its own reminders.
+"""Feeds one reconcile function: from messages, and from the resync.
 
-All three end in the same call, one at a time per workflow. Losing every message only means
+Both end in the same call, one at a time per workflow. Losing every message only means
 that the resync finds the work, one period later.
 """
 
@@ -65,14 +65,11 @@ class WorkflowReconciler:
         self._is_finished = is_finished or _is_terminal
         self._locks: dict[Uid, asyncio.Lock] = {}
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._reminders: dict[Uid, asyncio.TimerHandle] = {}
-        self._tasks: asyncio.TaskGroup | None = None
         self._resync = ResyncLoop(context, WORKFLOW_EXECUTION, self._visit)
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
             tasks.create_task(self._resync.run())
             for consumer in self._consumers:
                 tasks.create_task(
@@ -82,22 +79,6 @@ class WorkflowReconciler:
     def resync_now(self) -> None:
         """Walk all unfinished workflows soon: the bus came back, or lost its store."""
         self._resync.wake()
-
-    def remind(self, key: WorkflowKey, *, after_s: float) -> None:
-        """Look at a workflow again after a while; the earliest reminder wins."""
-        loop = asyncio.get_running_loop()
-        due = loop.time() + after_s
-        pending = self._reminders.get(key.uid)
-        if pending is not None and not pending.cancelled() and pending.when() <= due:
-            return
-        if pending is not None:
-            pending.cancel()
-        self._reminders[key.uid] = loop.call_at(due, self._ring, key)
-
-    def _ring(self, key: WorkflowKey) -> None:
-        self._reminders.pop(key.uid, None)
-        if self._tasks is not None:
-            self._tasks.create_task(self._safely(key, [Hint(fact=RESYNC)]))
 
     async def _on_deliveries(self, lane: str, deliveries: list[Delivery]) -> Outcome:
         del lane

@@ -34,6 +34,7 @@ _FIELDS: Final[Mapping[Service, frozenset[str]]] = {
             "tokens",
             "last_fence",
             "active_steps",
+            "current_step",
             "queued_steps",
             "skipped_steps",
             "execution_start_time",
@@ -43,7 +44,6 @@ _FIELDS: Final[Mapping[Service, frozenset[str]]] = {
         {
             "progress",
             "health",
-            "current_step",
             "completed_steps",
             "failed_steps",
             "failed_step",

@@ -23,6 +23,15 @@ class Kubectl:
             [*self._prefix, *arguments], input=stdin, text=True, capture_output=True, check=False
         )
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start kubectl and return the process, whose output is to be read."""
+        return subprocess.Popen(
+            [*self._prefix, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
     def ok(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl, which must succeed, and return its output."""
         done = self.run(*arguments, stdin=stdin)

@@ -40,6 +40,17 @@ def notify(name: str, *needs: str) -> Object:
     return _step(name, "notify_only", {"notifyOnly": {"message": f"hello from {name}"}}, needs)
 
 
+def wait_available(name: str, target: str, *needs: str) -> Object:
+    """Return a step that ends when a Deployment, which may not exist yet, is available."""
+    parameters = {
+        "waitForCondition": {
+            "targetResource": {"kind": "Deployment", "name": target},
+            "condition": "Available",
+        }
+    }
+    return _step(name, "wait_for_condition", parameters, needs)
+
+
 def diamond() -> list[Object]:
     """Return A, then B and C, then D, on two Deployments."""
     return [

@@ -5,8 +5,7 @@ forward one that somebody deleted. A cancelled execution is left to the orchestr
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 import msgspec
 
@@ -27,16 +26,6 @@ from shared.workflow.executions import name_of
 
 Executions = Mapping[ExecutionName, KubernetesExecution]
 
-SHOW_RUNNING_AFTER: Final = timedelta(seconds=1)
-"""A step that ends sooner is written once, as ended: Running would cost one more write."""
-
-
-class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """Status to write, if it differs, and when to look again for the sake of the display."""
-
-    status: WorkflowStatus
-    look_again_at: datetime | None = None
-
 
 def expected_executions(workflow: WorkflowExecution) -> list[ExecutionName]:
     """Return the executions that may say something new about the steps."""
@@ -51,24 +40,15 @@ def expected_executions(workflow: WorkflowExecution) -> list[ExecutionName]:
 
 def assess(
     workflow: WorkflowExecution, executions: Executions, *, now: datetime
-) -> Judgement | None:
-    """Return the judged status, or None when the workflow is not executing."""
-    if workflow.status.phase not in {Phase.EXECUTING, Phase.PAUSED}:
+) -> WorkflowStatus | None:
+    """Return the judged status, or None when no step ended and the workflow did not."""
+    status = workflow.status
+    if status.phase not in {Phase.EXECUTING, Phase.PAUSED}:
         return None
-    steps = [_judge(workflow, executions, step) for step in workflow.status.steps]
-    material = steps != workflow.status.steps
-    waiting = [
-        started
-        for step in workflow.status.steps
-        if (started := _hidden_since(workflow, executions, step)) is not None
-    ]
-    shown = [at + SHOW_RUNNING_AFTER for at in waiting]
-    if material or any(at <= now for at in shown):
-        steps = [_show_running(workflow, executions, step) for step in steps]
-        return Judgement(status=with_progress(workflow, steps, now=now))
-    return Judgement(
-        status=with_progress(workflow, steps, now=now), look_again_at=min(shown, default=None)
-    )
+    steps = [_judge(workflow, executions, step) for step in status.steps]
+    judged = with_progress(workflow, steps, now=now)
+    ended = judged.execution_complete_time != status.execution_complete_time
+    return judged if ended or steps != status.steps else None
 
 
 def _latest(
@@ -106,22 +86,3 @@ def _judge(workflow: WorkflowExecution, executions: Executions, step: StepStatus
         error_type=error,
         result=status.execution_results.result if status.execution_results else None,
     )
-
-
-def _hidden_since(
-    workflow: WorkflowExecution, executions: Executions, step: StepStatus
-) -> datetime | None:
-    """Return since when a step runs without status saying so."""
-    execution = _latest(workflow, executions, step)
-    if execution is None or execution.is_terminal or not execution.is_claimed:
-        return None
-    return execution.status.start_time if step.phase is StepPhase.QUEUED else None
-
-
-def _show_running(
-    workflow: WorkflowExecution, executions: Executions, step: StepStatus
-) -> StepStatus:
-    started = _hidden_since(workflow, executions, step)
-    if started is None:
-        return step
-    return msgspec.structs.replace(step, phase=StepPhase.RUNNING, start_time=started, message="")

@@ -36,12 +36,10 @@ def with_progress(
     completed = [step for step in steps if step.phase is StepPhase.COMPLETED]
     failures = [step for step in steps if step.phase is StepPhase.FAILED]
     ended = _is_over(changed)
-    running = next((step.name for step in steps if step.phase in _IN_FLIGHT), "")
     status = msgspec.structs.replace(
         judged,
         progress=max(workflow.status.progress, _percent(steps, failed)),
         health=_health(failures, failed),
-        current_step=running,
         completed_steps=len(completed),
         failed_steps=len(failures),
     )

@@ -65,7 +65,7 @@ def decide(
         fence += 1
         attempt = steps[name].attempts + 1
         kept[name] = Token(attempt=attempt, fence=fence, granted_at=now)
-        steps[name] = _queued(workflow, steps[name], attempt)
+        steps[name] = _granted(workflow, steps[name], attempt)
     return _changed_status(
         workflow, steps, kept, fence=fence, queued=len(ready[free:]), now=now, seen=executions
     )
@@ -189,11 +189,11 @@ def _ready(workflow: WorkflowExecution, steps: Mapping[str, StepStatus]) -> list
     ]
 
 
-def _queued(workflow: WorkflowExecution, step: StepStatus, attempt: int) -> StepStatus:
+def _granted(workflow: WorkflowExecution, step: StepStatus, attempt: int) -> StepStatus:
     name = name_of(workflow, step.name, attempt, ExecutionKind.FORWARD)
     return msgspec.structs.replace(
         step,
-        phase=StepPhase.QUEUED,
+        phase=StepPhase.RUNNING,
         attempts=attempt,
         retries_attempted=attempt - 1,
         execution_ref=NamedRef(name=name, namespace=workflow.metadata.namespace),
@@ -219,6 +219,7 @@ def _changed_status(
         tokens=tokens,
         last_fence=fence,
         active_steps=len(tokens),
+        current_step=next((step.name for step in ordered if step.name in tokens), ""),
         queued_steps=queued,
         skipped_steps=sum(step.phase is StepPhase.SKIPPED for step in ordered),
         execution_start_time=before.execution_start_time or (now if tokens else None),

@@ -99,9 +99,7 @@ def _grant(found: WorkflowExecution) -> WorkflowStatus:
 def _judge(found: WorkflowExecution) -> WorkflowStatus:
     progress = found.status.progress + 1
     judged = _with_step(found.status, "b", message=f"{progress} percent")
-    return msgspec.structs.replace(
-        _with_step(judged, "a", message="seen"), progress=progress, current_step="b"
-    )
+    return msgspec.structs.replace(_with_step(judged, "a", message="seen"), progress=progress)
 
 
 def _turn_back(found: WorkflowExecution) -> WorkflowStatus:
