@@ -55,7 +55,8 @@ def _chained(steps: list[Object]) -> list[Object]:
 def _writes(kubectl: Kubectl) -> float:
     """Return how many writes to our objects and to Deployments the API server has served.
 
-    What was refused as late was not written. The Deployment controller puts its revision and status; only effects are patches.
+    What was refused as late was not written. The Deployment controller puts its revision and
+    status; only effects are patches.
     """
     lines = kubectl.ok("get", "--raw", "/metrics").splitlines()
     return sum(
