@@ -1,10 +1,10 @@
 """What a step costs the API server, by the server's own count."""
 
-import re
 from typing import Final
 
 import pytest
 
+from tests.support.api_metrics import our_writes
 from tests.support.kubectl import Kubectl
 from tests.support.services import Services
 from tests.support.workflows import Object, diamond, scale, workflow
@@ -13,10 +13,6 @@ BUDGET: Final = 6
 APPLIED: Final = 1
 PER_WORKFLOW: Final = 2
 """Its plan, and the release of its last token."""
-_OURS: Final = re.compile(
-    r'resource="(?:workflowexecutions|kubernetesexecutions)".*verb="(?:POST|PUT|PATCH|APPLY|DELETE)"'
-)
-_EFFECTS: Final = re.compile(r'resource="deployments".*subresource="".*verb="PATCH"')
 
 
 @pytest.mark.parametrize(
@@ -30,13 +26,13 @@ def test_a_step_costs_at_most_six_writes(
     kubectl: Kubectl, services: Services, steps: list[Object]
 ) -> None:
     services.wait_connected()
-    before = _writes(kubectl)
+    before = our_writes(kubectl)
 
     kubectl.apply(workflow("counted", _chained(steps)))
     done = kubectl.wait_phase("counted", "Completed", "Failed")
 
     assert done["status"]["phase"] == "Completed"
-    spent = _writes(kubectl) - before - APPLIED - PER_WORKFLOW
+    spent = our_writes(kubectl) - before - APPLIED - PER_WORKFLOW
     assert spent / len(steps) <= BUDGET, f"{spent} writes for {len(steps)} steps"
     # An execution, a claim, an effect and a result are the least: fewer is a wrong count.
     assert spent / len(steps) >= BUDGET - 2, f"{spent} writes for {len(steps)} steps"
@@ -50,19 +46,3 @@ def _chained(steps: list[Object]) -> list[Object]:
     return [steps[0]] + [
         step | {"dependsOn": [before]} for before, step in zip(names, steps[1:], strict=False)
     ]
-
-
-def _writes(kubectl: Kubectl) -> float:
-    """Return how many writes to our objects and to Deployments the API server has served.
-
-    What was refused as late was not written. The Deployment controller puts its revision and
-    status; only effects are patches.
-    """
-    lines = kubectl.ok("get", "--raw", "/metrics").splitlines()
-    return sum(
-        float(line.rsplit(" ", 1)[1])
-        for line in lines
-        if line.startswith("apiserver_request_total{")
-        and 'code="2' in line
-        and (_OURS.search(line) or _EFFECTS.search(line))
-    )

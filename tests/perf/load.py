@@ -1,0 +1,42 @@
+"""Runs workflows as a user does, and knows how long each took."""
+
+import time
+from itertools import chain
+
+from shared.api.groups import DEPLOYMENT, WORKFLOW_EXECUTION
+from shared.kube.client import ApiCluster
+from tests.perf.observed import Bystander
+from tests.perf.workload import target, workload
+
+
+class Load:
+    """Workflows through Mendflow."""
+
+    def __init__(self, cluster: ApiCluster, namespace: str, seen: Bystander) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._seen = seen
+        self._applied: dict[str, float] = {}
+
+    async def one(self, name: str) -> None:
+        """Apply a workflow with a Deployment of its own and wait for its end.
+
+        Raises:
+            RuntimeError: when it did not complete: a figure of it would mean nothing.
+        """
+        cluster, namespace = self._cluster, self._namespace
+        await cluster.create(DEPLOYMENT, target(name), namespace=namespace)
+        self._applied[name] = time.perf_counter()
+        await cluster.create(WORKFLOW_EXECUTION, workload(name), namespace=namespace)
+        phase = await self._seen.until_ended(name)
+        if phase != "Completed":
+            message = f"workflow {name} ended {phase}"
+            raise RuntimeError(message)
+
+    def to_effect(self) -> list[float]:
+        """Return the seconds from apply to the first change of a Deployment."""
+        return [self._seen.effects[name] - at for name, at in self._applied.items()]
+
+    def hand_offs(self) -> list[float]:
+        """Return the seconds from the end of each step to the start of the next."""
+        return list(chain.from_iterable(self._seen.hand_offs(name) for name in self._applied))
