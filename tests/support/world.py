@@ -105,7 +105,7 @@ class World:
             return
         self._create([deployment(target) for target in targets])
         ready = "--for=jsonpath={.status.availableReplicas}=2"
-        self.kubectl.ok("wait", "deployment", "--all", ready, "--timeout=60s")
+        self.kubectl.ok("wait", "deployment", "--all", ready, "--timeout=120s")
 
     def begin(self) -> None:
         """Apply all workflows at once."""
