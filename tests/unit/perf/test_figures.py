@@ -1,5 +1,6 @@
 """Percentiles, ratios and what is written of them."""
 
+import io
 import json
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_report_is_json_and_a_table() -> None:
     report = Report(workflows=2, concurrency=1, steps=3, figures=[_figure(3.0, 2.0)])
 
     body = json.loads(to_json(report))
-    console = Console(width=120, record=True, quiet=True)
+    console = Console(width=120, record=True, file=io.StringIO())
     console.print(to_table(report))
     text = console.export_text()
 
