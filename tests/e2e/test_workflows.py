@@ -5,7 +5,16 @@ import json
 import pytest
 
 from tests.support.kubectl import Kubectl, eventually
-from tests.support.workflows import diamond, failing, notify, scale, workflow
+from tests.support.workflows import (
+    deployment,
+    diamond,
+    failing,
+    image,
+    notify,
+    scale,
+    wait_available,
+    workflow,
+)
 
 pytestmark = pytest.mark.usefixtures("services")
 
@@ -73,9 +82,11 @@ def test_without_automatic_rollback_nothing_is_undone(
     kubectl.apply(workflow("stay", failing(), rollback=strategy))
 
     kubectl.wait_phase("stay", phase)
+    kubectl.apply(workflow("meanwhile", [notify("a"), notify("b", "a"), notify("c", "b")]))
+    kubectl.wait_phase("meanwhile", "Completed")
 
     assert kubectl.items("kex", selector="rollback=true") == []
-    assert len(kubectl.items("kex")) == 3
+    assert len(kubectl.items("kex", selector="kubernaut.ai/workflow=stay")) == 3
     assert kubectl.get("deployment", "web")["spec"]["replicas"] == 5
 
 
@@ -89,15 +100,36 @@ def test_a_person_can_start_a_manual_rollback_later(kubectl: Kubectl) -> None:
     assert kubectl.get("deployment", "web")["spec"]["replicas"] == 2
 
 
-def test_wait_for_complete_returns_for_failure_too(kubectl: Kubectl) -> None:
-    kubectl.apply(workflow("bad", failing()))
-    kubectl.apply(workflow("good", [notify("a")]))
+def test_wait_for_complete_returns_in_every_terminal_phase(kubectl: Kubectl) -> None:
+    for target in ("kept", "gone"):
+        kubectl.apply(deployment(target))
+    fails = image("c", "web", "registry.example/web:4", "a", container="missing")
+    waits = wait_available("c", "absent", "a") | {"timeout": "8s"}
+    for name, steps, rollback in (
+        ("completed", [notify("a")], "None"),
+        ("failed", [notify("a"), fails], "None"),
+        ("refused", [notify("a", "b"), notify("b", "a")], "None"),
+        ("rolled-back", [scale("a", "api", 3), fails], "Automatic"),
+        ("degraded", [scale("a", "kept", 3), fails], "Manual"),
+        ("rollback-failed", [scale("a", "gone", 3), waits], "Automatic"),
+    ):
+        kubectl.apply(workflow(name, steps, rollback=rollback))
+    eventually(
+        lambda: kubectl.get("wfe", "rollback-failed"),
+        lambda found: found.get("status", {}).get("completedSteps") == 1,
+    )
+    kubectl.ok("delete", "deployment", "gone")
 
-    for name in ("bad", "good"):
+    for name, phase in (
+        ("completed", "Completed"),
+        ("failed", "Failed"),
+        ("refused", "Failed"),
+        ("rolled-back", "RolledBack"),
+        ("degraded", "Degraded"),
+        ("rollback-failed", "RollbackFailed"),
+    ):
         kubectl.ok("wait", f"wfe/{name}", "--for=condition=Complete", "--timeout=60s")
-
-    assert kubectl.get("wfe", "bad")["status"]["phase"] == "Failed"
-    assert kubectl.get("wfe", "good")["status"]["phase"] == "Completed"
+        assert kubectl.get("wfe", name)["status"]["phase"] == phase, name
 
 
 def test_a_cycle_ends_failed_with_its_path(kubectl: Kubectl) -> None:
