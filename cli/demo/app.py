@@ -101,14 +101,17 @@ def _run(options: argparse.Namespace, console: Console, place: Place) -> int:
 
     with Session(place, context=options.context, say=say) as session:
         state = session.start()
-        problems = asyncio.run(Play(state, console).run())
-        if ended := session.problem():
-            problems.append(ended)
-        elif options.keep:
+        try:
+            problems = asyncio.run(Play(state, console, problem=session.problem).run())
+        except _EXPECTED as error:
+            # What fails once a part of the demo is gone only follows from that.
+            raise DemoError(session.problem() or str(error)) from error
+        down = report.down_command(place.root)
+        if options.keep:
             session.keep()
+            problems += [f"everything is left running; `{down}` stops it"] if problems else []
         if problems:
             raise DemoError("\n".join(problems))
-    down = report.down_command(place.root)
     console.print()
     for line in report.look_around(state, kept=options.keep, down=down):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from cli.demo.errors import DemoError
 from cli.demo.fleet import Fleet
@@ -35,6 +35,7 @@ from shared.errors import CannotStartError
 
 KEEP: Final = b"keep\n"
 ERROR: Final = "error: "
+_EXPECTED: Final = (DemoError, LocalClusterError, CannotStartError)
 _LOOK_EVERY_S: Final = 0.5
 
 
@@ -47,16 +48,22 @@ def main(arguments: Sequence[str]) -> int:
     try:
         place.hold()
         with ExitStack() as stack:
-            _host(stack, place, context)
+            return _host_or_tell(stack, place, context)
     except KeyboardInterrupt:
         return 0
-    except (DemoError, LocalClusterError, CannotStartError) as error:
-        sys.stderr.write(f"{ERROR}{error}\n")
-        return 1
-    return 0
+    except _EXPECTED as error:
+        return _tell(error)
 
 
-def _host(stack: ExitStack, place: Place, context: str) -> None:
+def _host_or_tell(stack: ExitStack, place: Place, context: str) -> int:
+    """Tell what went wrong before all the rest is taken down: the command waits to hear it."""
+    try:
+        _host(stack, place, context)
+    except _EXPECTED as error:
+        return _tell(error)
+
+
+def _host(stack: ExitStack, place: Place, context: str) -> NoReturn:
     kubectl = ensure_kubectl()
     nats_cli = _find_nats_cli()
     cluster: LocalCluster | ExistingCluster
@@ -120,6 +127,12 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     # Once is enough: a second one must not cut short what is being taken down.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _tell(error: Exception) -> int:
+    sys.stderr.write(f"{ERROR}{error}\n")
+    sys.stderr.flush()
+    return 1
 
 
 def _report(message: str) -> None:

@@ -1,6 +1,7 @@
 """The demo itself: two workflows on two Deployments, and what is to be seen of them."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from rich.console import Console
@@ -28,11 +29,19 @@ _WORKFLOW_S: Final = 300.0
 class Play:
     """Runs both workflows and reports, one after the other."""
 
-    def __init__(self, state: State, console: Console) -> None:
+    def __init__(self, state: State, console: Console, *, problem: Callable[[], str]) -> None:
+        """Describe it; nothing is done yet.
+
+        Args:
+            state: The running demo.
+            console: Where everything is shown.
+            problem: Tells why the demo does not run any more, or nothing.
+        """
         self._state = state
         self._console = console
         self._kubectl = Kubectl(state.kubectl, state.kubeconfig, state.namespace)
         self._clock = SystemClock()
+        self._problem = problem
         self._heard: list[Heard] = []
 
     async def run(self) -> list[str]:
@@ -86,6 +95,8 @@ class Play:
         await self._run("apply", "-f", str(EXAMPLES / f"{name}.yaml"))
 
         def ended() -> bool:
+            if problem := self._problem():
+                raise DemoError(problem)
             workflow = view.workflow(name)
             return workflow is not None and workflow.is_terminal
 

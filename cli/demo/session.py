@@ -98,10 +98,10 @@ class Session:
         self._kept = True
 
     def problem(self) -> str:
-        """Return why the demo has ended by itself, or nothing while it runs."""
-        if self._host is None or self._host.poll() is None:
-            return ""
-        return _reason(self._place.host_log)
+        """Return why the demo ends by itself, or nothing while it runs."""
+        told = _told_error(self._place.host_log)
+        ended = self._host is not None and self._host.poll() is not None
+        return _reason(self._place.host_log) if told or ended else ""
 
     def _tell(self, told: int) -> int:
         lines = self._place.host_log.read_text(errors="replace").splitlines()
@@ -162,6 +162,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _reason(log: Path) -> str:
     """Return the error that the host ended with."""
+    return _told_error(log) or f"the demo's host ended by itself:\n{tail(log)}"
+
+
+def _told_error(log: Path) -> str:
     text = log.read_text(errors="replace")
-    _, found, message = f"\n{text}".partition(f"\n{host.ERROR}")
-    return message.strip() if found else f"the demo's host ended by itself:\n{tail(log)}"
+    return f"\n{text}".partition(f"\n{host.ERROR}")[2].strip()

@@ -39,7 +39,7 @@ class Spy:
         """Connect and listen. Raises TransientError when there is no server."""
         try:
             async with asyncio.timeout(_OPEN_S):
-                await self._client.connect([self._url], name="mendflow-spy")
+                await self._client.connect([self._url], name="mendflow-spy", error_cb=_ignore)
                 await self._client.subscribe(EVERYTHING, cb=self._hear)
                 # Only once the server has answered is everything from here on heard.
                 await self._client.flush()
@@ -59,3 +59,7 @@ class Spy:
 
     async def _hear(self, message: Msg) -> None:
         self._on_message(Heard(subject=message.subject, headers=dict(message.headers or {})))
+
+
+async def _ignore(_: Exception) -> None:
+    """Leave it to the client to come back; its own answer is to log a stack trace."""

@@ -67,9 +67,9 @@ class Demo:
             finally:
                 process.terminate()
 
-    def processes(self) -> list[str]:
-        """Return the command of each process that works in the folder."""
-        found = []
+    def processes(self) -> dict[int, str]:
+        """Return the command of each process that works in the folder, by its id."""
+        found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal() and int(entry.name) != os.getpid():
                 try:
@@ -78,7 +78,7 @@ class Demo:
                 except OSError:  # it has ended meanwhile
                     continue
                 if os.fsencode(self.folder) in everything:
-                    found.append(command.replace(b"\0", b" ").decode())
+                    found[int(entry.name)] = command.replace(b"\0", b" ").decode()
         return found
 
     def _command(self, *arguments: str) -> list[str]:
@@ -126,7 +126,7 @@ def test_the_demo_shows_both_endings_and_leaves_nothing(tmp_path: Path) -> None:
     assert "nats sub 'wf.>'" in said
     assert "\x1b" not in said
     assert not demo.folder.exists()
-    assert demo.processes() == []
+    assert demo.processes() == {}
     ports = addresses_in(said)
     assert len(ports) == 2
     assert [port for port in ports if is_open(port)] == []
@@ -157,7 +157,7 @@ def test_a_demo_that_is_kept_can_be_looked_at_until_it_is_stopped(
 
     assert (down.returncode, down.stdout.splitlines()[-1]) == (0, "stopped and removed")
     assert not demo.folder.exists()
-    assert demo.processes() == []
+    assert demo.processes() == {}
     assert not any(is_open(port) for port in ports)
     assert f"namespace/{NAMESPACE}" not in namespaces(cluster)
     # They were there before, so they stay.
@@ -171,23 +171,37 @@ def test_a_demo_that_is_interrupted_leaves_nothing(
     demo = on(cluster, tmp_path / "demo")
 
     with demo.started() as process:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if line.startswith("applying examples/diamond.yaml"):
-                break
+        said = read_until(process, "applying examples/diamond.yaml")
         process.send_signal(how)
-        said += process.stdout.read()
-        code = process.wait(LONGEST_S)
+        said += process.communicate(timeout=LONGEST_S)[0]
 
     if how is not signal.SIGKILL:
-        assert (code, said.splitlines()[-1]) == (130, "interrupted; nothing is left running")
+        assert process.returncode == 130
+        assert said.splitlines()[-1] == "interrupted; nothing is left running"
         assert not demo.folder.exists()
     # After a kill there is nobody to wait for; who comes next waits, or cleans up.
     wait_until_over(demo)
     assert f"namespace/{NAMESPACE}" not in namespaces(cluster)
     assert not any(is_open(port) for port in addresses_in(said) if port not in ports_of(cluster))
+
+
+def test_a_service_that_dies_is_named_with_the_end_of_its_log(
+    cluster: "LocalCluster", tmp_path: Path
+) -> None:
+    demo = on(cluster, tmp_path / "demo")
+
+    with demo.started() as process:
+        said = read_until(process, "applying examples/targets.yaml")
+        (executor,) = [pid for pid, name in demo.processes().items() if "executor" in name]
+        os.kill(executor, signal.SIGKILL)
+        said += process.communicate(timeout=LONGEST_S)[0]
+
+    assert process.returncode == 1
+    assert "error: the executor ended by itself with code -9" in said
+    assert f"Logs are in {demo.folder / 'logs'}" in said
+    assert "Traceback" not in said
+    assert demo.processes() == {}
+    assert f"namespace/{NAMESPACE}" not in namespaces(cluster)
 
 
 def test_a_context_that_does_not_exist_is_said_in_a_sentence(tmp_path: Path) -> None:
@@ -209,6 +223,17 @@ def test_help_tells_what_is_run_and_what_can_be_chosen(tmp_path: Path) -> None:
         assert word in done.stdout
 
 
+def read_until(process: subprocess.Popen[str], line: str) -> str:
+    """Read what it says up to a line."""
+    assert process.stdout is not None
+    said = ""
+    for told in process.stdout:
+        said += told
+        if told.rstrip() == line:
+            return said
+    pytest.fail(f"it never said {line!r}: {said}")
+
+
 def ports_of(cluster: "LocalCluster") -> list[int]:
     return addresses_in(cluster.server)
 
@@ -219,4 +244,4 @@ def wait_until_over(demo: Demo) -> None:
     if mark.exists():
         with mark.open() as held:
             fcntl.flock(held, fcntl.LOCK_SH)
-    assert demo.processes() == []
+    assert demo.processes() == {}
