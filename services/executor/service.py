@@ -40,6 +40,7 @@ from shared.outcome import Ack, Outcome, Park, Retry
 from shared.telemetry.logging import bound
 from shared.worker.context import Context
 from shared.worker.keys import read_bell
+from shared.worker.recent import Recent
 from shared.worker.resync import ResyncLoop
 from shared.workflow import durations
 
@@ -55,7 +56,7 @@ class Executor:
         self._context = context
         self._holders = holders
         self._busy: set[tuple[str, str]] = set()
-        self._known: set[str] = set()
+        self._known = Recent()
         self._tasks: asyncio.TaskGroup | None = None
         self._resync = ResyncLoop(context, KUBERNETES_EXECUTION, self._visit)
 

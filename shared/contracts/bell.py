@@ -13,7 +13,6 @@ from shared.errors import ContractError
 from shared.ids import Uid
 
 SCHEMA: Final = 1
-MAX_BYTES: Final = 1024
 # Names become parts of a path at the API server: what no object can be called is refused.
 _NAME: Final = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z"
 _NAME_OR_NOTHING: Final = rf"^\Z|{_NAME}"

@@ -5,7 +5,6 @@ that the resync finds the work, one period later.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Final
@@ -24,6 +23,7 @@ from shared.outcome import Ack, Outcome, Park
 from shared.telemetry.logging import bound
 from shared.worker.context import Context
 from shared.worker.keys import RESYNC, Hint, WorkflowKey, hint_of, read_bell
+from shared.worker.recent import Recent
 from shared.worker.resync import ResyncLoop
 
 Reconcile = Callable[[WorkflowKey, Sequence[Hint]], Awaitable[Outcome]]
@@ -32,7 +32,6 @@ in_resync: Final = ContextVar("in_resync", default=False)
 """Whether the work at hand was found by a resync: a message for it was lost or is late."""
 
 GONE: Final = Ack(note="workflow gone")
-_REMEMBERED: Final = 20_000
 _RESYNC_CONCURRENCY: Final = 8
 _FINISHED: Final = frozenset(str(phase) for phase in TERMINAL_PHASES)
 
@@ -64,7 +63,7 @@ class WorkflowReconciler:
         self._ignored = {str(fact) for fact in ignored}
         self._is_finished = is_finished or _is_terminal
         self._locks: dict[Uid, asyncio.Lock] = {}
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known = Recent()
         self._resync = ResyncLoop(context, WORKFLOW_EXECUTION, self._visit)
 
     async def run(self) -> None:
@@ -95,7 +94,7 @@ class WorkflowReconciler:
         outcome = await self._locked(key, hints)
         deleted = any(hint.fact == Fact.WFE_DELETED for hint in hints)
         if outcome is not GONE:
-            self._remember(key.uid)
+            self._known.add(key.uid)
         elif key.uid not in self._known and not deleted:
             return Park(reason="UnknownWorkflow", message=f"no workflow {key} with this uid")
         return outcome
@@ -130,7 +129,7 @@ class WorkflowReconciler:
             log.exception("reconcile crashed")
         else:
             if outcome is not GONE:
-                self._remember(key.uid)
+                self._known.add(key.uid)
 
     async def _visit(self, items: list[Object]) -> None:
         gate = asyncio.Semaphore(_RESYNC_CONCURRENCY)
@@ -149,12 +148,6 @@ class WorkflowReconciler:
 
         unfinished = [item for item in items if not self._is_finished(item)]
         await asyncio.gather(*(look(item) for item in unfinished))
-
-    def _remember(self, uid: str) -> None:
-        self._known[uid] = None
-        self._known.move_to_end(uid)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
 
 
 def _is_terminal(item: Object) -> bool:
