@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from shared.errors import CannotStartError
@@ -18,6 +18,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self._problems: dict[str, str] = {}
+        self._notes: dict[str, Callable[[], str]] = {}
 
     def set(self, check: str, problem: str) -> None:
         """Record the outcome of a check; an empty problem means that it passed."""
@@ -26,12 +27,20 @@ class Readiness:
         else:
             self._problems.pop(check, None)
 
+    def note(self, check: str, look: Callable[[], str]) -> None:
+        """Show what `look` returns beside the answer, without making it a problem."""
+        self._notes[check] = look
+
     def answer(self) -> Answer:
-        """Return 200, or 503 with one problem a line."""
-        if not self._problems:
-            return HTTPStatus.OK, b"ok\n"
-        lines = "\n".join(f"{name}: {text}" for name, text in sorted(self._problems.items()))
-        return HTTPStatus.SERVICE_UNAVAILABLE, f"{lines}\n".encode()
+        """Return 200, or 503 with one problem a line; notes follow, one a line."""
+        lines = _lines(self._problems) or ["ok"]
+        lines += _lines({check: look() for check, look in self._notes.items()})
+        status = HTTPStatus.SERVICE_UNAVAILABLE if self._problems else HTTPStatus.OK
+        return status, "".join(f"{line}\n" for line in lines).encode()
+
+
+def _lines(texts: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {text}" for name, text in sorted(texts.items()) if text]
 
 
 class ProbeServer:

@@ -40,6 +40,7 @@ from shared.workflow import slices
 from shared.workflow.phases import IllegalTransitionError, derive
 
 _PREFLIGHT_S: Final = 2.0
+_WITHOUT_BUS: Final = "degraded: not connected; work goes on from walks, more slowly"
 NEEDED: Final = (WORKFLOW_EXECUTION, KUBERNETES_EXECUTION)
 
 
@@ -142,6 +143,7 @@ class Process:
             context = self._context(service, cluster, bus, log)
             runnable = build(context)
             bus.on_reconnect(runnable.resync_now)
+            self.readiness.note(f"bus-{service}", lambda: "" if bus.connected else _WITHOUT_BUS)
             log.info("started", service=str(service))
             try:
                 await self._serve(bus, runnable)

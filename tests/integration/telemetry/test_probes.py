@@ -73,6 +73,20 @@ async def test_readiness_follows_the_checks(server: ProbeServer, readiness: Read
     assert after == (200, "ok\n")
 
 
+async def test_a_note_is_shown_and_does_not_make_a_process_unready(
+    server: ProbeServer, readiness: Readiness
+) -> None:
+    text = "degraded: not connected"
+    readiness.note("bus", lambda: text)
+
+    assert await get(server.port, "/readyz") == (200, "ok\nbus: degraded: not connected\n")
+    readiness.set("crds", "missing")
+    assert (await get(server.port, "/readyz"))[0] == 503
+    text = ""
+    readiness.set("crds", "")
+    assert await get(server.port, "/readyz") == (200, "ok\n")
+
+
 async def test_metrics_are_scraped(server: ProbeServer, metrics: Metrics) -> None:
     metrics.token_granted()
 

@@ -54,7 +54,26 @@ def test_missing_kinds_are_named_until_they_are_there(
 
         install(bare.kubeconfig)
         for process in processes:
-            assert _until(process, lambda answer: answer[0] == 200) == (200, "ok\n")
+            _until(process, lambda answer: answer == (200, "ok\n"))
+
+
+def test_a_service_without_a_bus_is_ready_and_says_what_it_lacks(
+    cluster: "LocalCluster", tmp_path: Path
+) -> None:
+    services = Services(
+        kubeconfig=cluster.kubeconfig,
+        nats_url="nats://127.0.0.1:1",
+        namespace="default",
+        logs=tmp_path,
+    )
+    process = services.processes["monitor-0"]
+    process.start()
+    try:
+        _, body = _until(process, lambda answer: answer[0] == 200)
+    finally:
+        process.stop()
+
+    assert body.startswith("ok\nbus-mon: degraded")
 
 
 def test_nobody_is_ready_before_the_first_answer(tmp_path: Path) -> None:
