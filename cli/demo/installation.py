@@ -1,6 +1,5 @@
 """What the demo puts into a cluster, and takes out again when the cluster is not its own."""
 
-from types import TracebackType
 from typing import Final, Self
 
 from cli.demo.errors import DemoError
@@ -35,12 +34,7 @@ class Installation:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove what was not there before."""
         self._uninstall()
 

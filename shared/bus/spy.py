@@ -6,7 +6,6 @@ for it.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Final, Self
 
 import msgspec
@@ -47,12 +46,7 @@ class Spy:
             raise translate(error, doing=f"listen at {self._url}") from error
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop listening."""
         if self._client.is_connected:
             await self._client.close()

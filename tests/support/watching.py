@@ -2,7 +2,6 @@
 
 import json
 import threading
-from types import TracebackType
 from typing import Self
 
 from tests.support.kubectl import Kubectl, Object
@@ -27,12 +26,7 @@ class ExecutionWatch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop kubectl and read what it still said."""
         self._process.terminate()
         self._thread.join(20)
