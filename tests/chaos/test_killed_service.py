@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 FIRST: Final = int(os.environ.get("CHAOS_SEED", "0"))
 RUNS: Final = 30
 ROUNDS: Final = RUNS // len(NAMES)
-CHANGES: Final = (0, 64)
+CHANGES: Final = (0, 56)
 """The services make about so many changes for both workflows."""
-AT_WORK: Final = {"planner": (0, 6), "rollback": (24, 64)}
+AT_WORK: Final = {"planner": (0, 6), "rollback": (20, 56)}
 """Between which changes a service is at work, where that is not always."""
 DOWN_S: Final = 1.0
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.kubectl import Object
+from tests.support.kubectl import Object, eventually
 from tests.support.workflows import deployment, workflow
 from tests.support.world import Case, World, diamond_case, rollback_case
 
@@ -43,12 +43,15 @@ def test_a_claim_outlives_the_api_server(cluster: "LocalCluster") -> None:
     world.prepare()
 
     world.begin()
-    claim_and_what_the_monitor_says_of_it = 5
-    world.trail.wait_for(claim_and_what_the_monitor_says_of_it)
+    eventually(lambda: {"items": world.kubectl.items("kex")}, _is_claimed)
     _lose_api_server(cluster)
     world.kubectl.apply(deployment("late"))
 
     world.finish()
+
+
+def _is_claimed(executions: Object) -> bool:
+    return any(each.get("status", {}).get("claimedBy") for each in executions["items"])
 
 
 def _lose_api_server(cluster: "LocalCluster") -> None:

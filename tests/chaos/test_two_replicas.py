@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 REPLICAS: Final = 2
 APART: Final = 14
-"""Changes between two deaths; the services make about 120 in all."""
+"""Changes between two deaths; the services make about 110 in all."""
 
 
 @pytest.mark.usefixtures("services")
