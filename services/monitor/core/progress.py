@@ -4,7 +4,7 @@ Percent is completed steps plus tolerated failures over the steps that are not s
 (requirements C12), and never falls (C14).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -38,7 +38,7 @@ def with_progress(
     ended = _is_over(changed)
     status = msgspec.structs.replace(
         judged,
-        progress=max(workflow.status.progress, _percent(steps, failed)),
+        progress=max(workflow.status.progress, _percent(steps, failed, _doomed(changed))),
         health=_health(failures, failed),
         completed_steps=len(completed),
         failed_steps=len(failures),
@@ -50,8 +50,11 @@ def with_progress(
     return status
 
 
-def _percent(steps: Sequence[StepStatus], failed: StepStatus | None) -> int:
-    counted = [step for step in steps if step.phase is not StepPhase.SKIPPED]
+def _percent(
+    steps: Sequence[StepStatus], failed: StepStatus | None, doomed: Collection[str]
+) -> int:
+    skipped = {step.name for step in steps if step.phase is StepPhase.SKIPPED} | {*doomed}
+    counted = [step for step in steps if step.name not in skipped]
     done = [
         step
         for step in counted
@@ -73,13 +76,20 @@ def _is_over(workflow: WorkflowExecution) -> bool:
         return False
     if critical_failure(workflow) is not None:
         return True
+    doomed = _doomed(workflow)
+    return all(phase in SETTLED_STEP_PHASES or name in doomed for name, phase in phases.items())
+
+
+def _doomed(workflow: WorkflowExecution) -> set[str]:
+    """Return the steps that can no longer start, marked Skipped yet or not."""
     needs = dependencies(workflow.spec.workflow_definition)
-    doomed = {name for name, phase in phases.items() if phase in _LOST}
+    lost = {step.name for step in workflow.status.steps if step.phase in _LOST}
+    doomed: set[str] = set()
     plan = workflow.status.execution_plan
     for name in plan.order if plan else ():
-        if doomed.intersection(needs[name]):
+        if (lost | doomed).intersection(needs[name]):
             doomed.add(name)
-    return all(phase in SETTLED_STEP_PHASES or name in doomed for name, phase in phases.items())
+    return doomed
 
 
 _LOST = frozenset({StepPhase.FAILED, StepPhase.SKIPPED})

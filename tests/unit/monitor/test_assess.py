@@ -121,6 +121,17 @@ def test_a_tolerated_failure_counts_as_progress_and_degrades() -> None:
     assert after.workflow_result.outcome == "partial_success"
 
 
+def test_steps_that_can_no_longer_start_do_not_hold_progress_back() -> None:
+    steps = [scale_step("a", critical=False), scale_step("b", needs=["a"])]
+    workflow = with_steps(planned(make_workflow(steps)), {"a": RUNNING})
+    failed = execution_of(workflow, "a", phase=ExecutionPhase.FAILED, error=ErrorType.TIMEOUT)
+
+    after = assess(workflow, by_name(failed), now=NOW)
+
+    assert after is not None
+    assert (after.progress, after.execution_complete_time) == (100, NOW)
+
+
 def test_the_last_step_ends_the_workflow_with_its_figures() -> None:
     workflow = _started({"a": DONE, "b": DONE, "c": DONE, "d": RUNNING})
 
