@@ -105,6 +105,7 @@ def check_history(world: World) -> None:
     attempts = [(e.spec.step_name, e.spec.attempt, e.spec.kind) for e in world.created]
     assert len(attempts) == len(set(attempts))
     assert _fences(world) == sorted(_fences(world))
+    assert world.started_too_late == []
 
 
 def check_end(world: World, case: Case) -> None:

@@ -24,7 +24,7 @@ from shared.api.workflow_status import WorkflowStatus
 from shared.contracts.subjects import Service
 from shared.ids import ExecutionName, Uid
 from shared.workflow import slices
-from shared.workflow.phases import derive
+from shared.workflow.phases import critical_failure, derive
 from tests.support.builders import NOW
 
 ACTORS: Final = ("orchestrator", "executor", "monitor", "rollback")
@@ -46,6 +46,8 @@ class World:
         """In the order of creation."""
         self.ended: list[str] = []
         """Steps whose forward execution completed, in that order."""
+        self.started_too_late: list[str] = []
+        """Steps whose execution was to run although a critical step had failed by then."""
         self._now = NOW
 
     @property
@@ -94,6 +96,8 @@ class World:
         for order in settle.orders(saved, executions):
             match order:
                 case settle.Create(execution=wanted):
+                    if wanted.spec.intent is Intent.RUN and critical_failure(saved):
+                        self.started_too_late.append(wanted.spec.step_name)
                     self._create(wanted)
                     if wanted.spec.intent is Intent.VOID:
                         self._cancel(wanted)
