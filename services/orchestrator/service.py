@@ -89,6 +89,7 @@ class Orchestrator:
                 now=context.clock.now(),
                 limit=context.max_parallel_steps,
                 deleted=deleted,
+                read_after=view.workflow.metadata.resource_version,
             )
 
         return await context.workflows.update(key.namespace, key.name, key.uid, decided, view=view)

@@ -39,6 +39,7 @@ def decide(
     now: datetime,
     limit: int,
     deleted: frozenset[ExecutionName] = frozenset(),
+    read_after: str | None = None,
 ) -> WorkflowStatus | None:
     """Return the status with tokens released and granted, or None when nothing changes.
 
@@ -48,6 +49,8 @@ def decide(
         now: stamp of new tokens.
         limit: steps in flight at most, from the service's settings.
         deleted: executions that somebody was seen to delete.
+        read_after: the version of the workflow after which the executions were read, if not
+            this one. An execution missing from an older read may have been created since.
     """
     if workflow.status.phase is not Phase.EXECUTING:
         return None
@@ -60,7 +63,8 @@ def decide(
         kept = _hand_over(workflow, executions, steps, kept, waiting=bool(ready))
     free = max(0, effective_limit(workflow, limit) - len(kept))
     fence = workflow.status.last_fence
-    kept, fence = _refence(workflow, executions, kept, fence, deleted)
+    if read_after in {None, workflow.metadata.resource_version}:
+        kept, fence = _refence(workflow, executions, kept, fence, deleted)
     for name in ready[:free]:
         fence += 1
         attempt = steps[name].attempts + 1

@@ -178,6 +178,16 @@ def test_a_deleted_execution_is_settled_under_a_new_fence_never_run_again() -> N
     assert order.execution.metadata.name != forward_name(workflow, "a")
 
 
+def test_what_an_older_read_did_not_find_may_have_been_created_since() -> None:
+    workflow = granted(planned(make_workflow([scale_step("a")])))
+    seen = with_steps(workflow, {"a": StepPhase.COMPLETED})
+    steps = [msgspec.structs.replace(step, start_time=NOW) for step in seen.status.steps]
+    seen = msgspec.structs.replace(seen, status=msgspec.structs.replace(seen.status, steps=steps))
+
+    assert decide(seen, {}, now=NOW, limit=5) is not None
+    assert decide(seen, {}, now=NOW, limit=5, read_after="an older version") is None
+
+
 def test_deciding_twice_changes_nothing_more() -> None:
     workflow = granted(planned(make_workflow(diamond())))
 
