@@ -1,11 +1,12 @@
-"""One workflow, all services, no servers: what the cores decide when writes come late or never.
+"""One workflow, all services, no servers: what comes of the cores whoever stops where.
 
-Every actor reads a version, decides, and swaps its result in on that version only, as the
-services do. It may read an old version, be refused, or die between its write and what follows.
+Each actor is one try of one replica: it reads, decides and writes as its service does, and
+may be held up or killed between any two of these. Every write is a compare-and-swap.
 """
 
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Callable, Collection, Generator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -28,7 +29,37 @@ from shared.workflow.phases import critical_failure, derive
 from tests.support.builders import NOW
 
 ACTORS: Final = ("orchestrator", "executor", "monitor", "rollback")
-_REMEMBERED: Final = 4
+_WRITES: Final = 5
+
+Actor = Generator[None, None, None]
+Executions = dict[ExecutionName, KubernetesExecution]
+
+
+@dataclass(frozen=True)
+class Move:
+    """Somebody starts, and goes so many stops before being held up."""
+
+    actor: str
+    stops: int
+    choice: int = 0
+    """Which of the executions, for who picks one."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Somebody who was held up goes on, or is killed."""
+
+    whom: int
+    stops: int
+    dies: bool = False
+
+
+@dataclass(frozen=True)
+class Delete:
+    """A person deletes an unfinished execution, and the orchestrator hears of it or not."""
+
+    choice: int
+    heard: bool
 
 
 class World:
@@ -41,13 +72,17 @@ class World:
         self.versions = [workflow]
         self.limit = limit
         self._failing = failing
-        self.executions: dict[ExecutionName, KubernetesExecution] = {}
+        self.executions: Executions = {}
         self.created: list[KubernetesExecution] = []
         """In the order of creation."""
-        self.ended: list[str] = []
-        """Steps whose forward execution completed, in that order."""
-        self.started_too_late: list[str] = []
-        """Steps whose execution was to run although a critical step had failed by then."""
+        self.deleted: set[str] = set()
+        """Steps that lost an execution to a person."""
+        self.done: list[str] = []
+        """Effects in their order: a step, or the undo of one."""
+        self.wrong: list[str] = []
+        """What must never happen."""
+        self._heard: set[ExecutionName] = set()
+        self._held_up: list[Actor] = []
         self._now = NOW
 
     @property
@@ -55,112 +90,220 @@ class World:
         """Return the workflow as it is."""
         return self.versions[-1]
 
-    def move(self, actor: str, *, age: int = 0, dies: bool = False, choice: int = 0) -> None:
-        """Let an actor act once, on a version `age` writes old, and perhaps die half way."""
-        self._now += timedelta(seconds=1)
-        seen = self.versions[-1 - min(age, len(self.versions) - 1, _REMEMBERED)]
-        match actor:
-            case "orchestrator":
-                self._orchestrate(seen, dies=dies)
-            case "monitor":
-                after = assess(seen, dict(self.executions), now=self._now)
-                self._swap(Service.MONITOR, seen, after)
-            case "rollback":
-                self._roll_back(seen, dies=dies)
-            case _:
-                self._execute(choice, dies=dies)
+    def make(self, move: Move | Resume | Delete) -> None:
+        """Let one thing happen."""
+        match move:
+            case Move(actor=actor, stops=stops, choice=choice):
+                self._run(self._started(actor, choice), stops)
+            case Resume(whom=whom, stops=stops, dies=dies):
+                if self._held_up:
+                    actor_ = self._held_up.pop(whom % len(self._held_up))
+                    if not dies:
+                        self._run(actor_, stops)
+            case Delete(choice=choice, heard=heard):
+                self._delete(choice, heard=heard)
 
     def unfinished(self) -> list[KubernetesExecution]:
         """Return the executions that have not ended."""
         return [each for each in self.executions.values() if not each.is_terminal]
 
-    def _swap(
-        self, service: Service, seen: WorkflowExecution, after: WorkflowStatus | None
-    ) -> WorkflowExecution | None:
-        """Return the workflow after a compare-and-swap; None when somebody was faster."""
-        if after is None:
-            return seen
-        slices.check(service, before=seen.status, after=after)
-        if seen is not self.workflow:
-            return None
-        saved = msgspec.structs.replace(seen, status=derive(seen, after, now=self._now))
-        self.versions.append(saved)
-        return saved
+    def _run(self, actor: Actor, stops: int) -> None:
+        for _ in range(stops):
+            try:
+                next(actor)
+            except StopIteration:
+                return
+        self._held_up.append(actor)
 
-    def _orchestrate(self, seen: WorkflowExecution, *, dies: bool) -> None:
+    def _started(self, actor: str, choice: int) -> Actor:
+        match actor:
+            case "orchestrator":
+                return self._orchestrate()
+            case "monitor":
+                return self._monitor()
+            case "rollback":
+                return self._roll_back()
+            case _:
+                return self._execute(choice)
+
+    def _tick(self) -> datetime:
+        self._now += timedelta(seconds=1)
+        return self._now
+
+    def _update(
+        self,
+        service: Service,
+        seen: WorkflowExecution,
+        decided: Callable[[WorkflowExecution], WorkflowStatus | None],
+    ) -> Generator[None, None, WorkflowExecution | None]:
+        """Swap in a decision, made again on what is there when somebody was faster."""
+        for _ in range(_WRITES):
+            after = decided(seen)
+            if after is None:
+                return seen
+            slices.check(service, before=seen.status, after=after)
+            status = derive(seen, after, now=self._tick())
+            if status == seen.status:
+                return seen
+            if seen is self.workflow:
+                self.versions.append(_next_version(seen, status))
+                return self.workflow
+            yield
+            seen = self.workflow
+        return None
+
+    def _orchestrate(self) -> Actor:
+        seen = self.workflow
+        yield
         executions = dict(self.executions)
-        after = decide(seen, executions, now=self._now, limit=self.limit)
-        saved = self._swap(Service.ORCHESTRATOR, seen, after)
-        if saved is None or dies:
+        deleted, self._heard = frozenset(self._heard), set()
+        yield
+
+        def decided(workflow: WorkflowExecution) -> WorkflowStatus | None:
+            return decide(
+                workflow,
+                executions,
+                now=self._now,
+                limit=self.limit,
+                deleted=deleted,
+                read_after=seen.metadata.resource_version,
+            )
+
+        saved = yield from self._update(Service.ORCHESTRATOR, seen, decided)
+        if saved is None:
             return
         for order in settle.orders(saved, executions):
-            match order:
-                case settle.Create(execution=wanted):
-                    if wanted.spec.intent is Intent.RUN and critical_failure(saved):
-                        self.started_too_late.append(wanted.spec.step_name)
-                    self._create(wanted)
-                    if wanted.spec.intent is Intent.VOID:
-                        self._cancel(wanted)
-                case settle.Revoke(execution=wanted):
-                    self._cancel(wanted)
-                case settle.Drive():
-                    pass
+            yield
+            yield from self._obey(saved, order)
 
-    def _roll_back(self, seen: WorkflowExecution, *, dies: bool) -> None:
+    def _obey(self, workflow: WorkflowExecution, order: settle.Order) -> Actor:
+        match order:
+            case settle.Create(execution=wanted):
+                if wanted.spec.intent is Intent.RUN and critical_failure(workflow):
+                    self.wrong.append(f"{wanted.spec.step_name} starts after a failure")
+                created = self._create(wanted)
+                if created is not None and wanted.spec.intent is Intent.VOID:
+                    yield
+                    self._cancel(created)
+            case settle.Revoke(execution=unwanted):
+                self._cancel(unwanted)
+            case settle.Drive():
+                pass
+
+    def _monitor(self) -> Actor:
+        seen = self.workflow
+        yield
+        executions = dict(self.executions)
+        yield
+        yield from self._update(
+            Service.MONITOR, seen, lambda workflow: assess(workflow, executions, now=self._now)
+        )
+
+    def _roll_back(self) -> Actor:
+        seen = self.workflow
         if not trigger.may_move(seen):
             return
+        yield
         executions = dict(self.executions)
-        after = trigger.decide(seen, executions, now=self._now)
-        saved = self._swap(Service.ROLLBACK, seen, after)
-        if saved is None or dies:
-            return
-        wanted = trigger.wanted_execution(saved, executions)
+        yield
+        saved = yield from self._update(
+            Service.ROLLBACK,
+            seen,
+            lambda workflow: trigger.decide(workflow, executions, now=self._now),
+        )
+        wanted = trigger.wanted_execution(saved, executions) if saved else None
         if wanted is not None:
+            yield
             self._create(wanted)
 
-    def _create(self, wanted: KubernetesExecution) -> None:
-        name = ExecutionName(wanted.metadata.name)
-        if name in self.executions:
-            return
-        meta = msgspec.structs.replace(wanted.metadata, uid=Uid(f"uid-of-{name}"))
-        self.executions[name] = msgspec.structs.replace(wanted, metadata=meta)
-        self.created.append(self.executions[name])
-
-    def _cancel(self, wanted: KubernetesExecution) -> None:
-        name = ExecutionName(wanted.metadata.name)
-        live = self.executions[name]
-        if not live.is_claimed and not live.is_terminal:
-            status = msgspec.structs.replace(live.status, phase=ExecutionPhase.CANCELLED)
-            self.executions[name] = msgspec.structs.replace(live, status=status)
-
-    def _execute(self, choice: int, *, dies: bool) -> None:
-        """Claim one execution, or end it when it is claimed; a dead holder is replaced."""
+    def _execute(self, choice: int) -> Actor:
+        """Carry out one execution; whoever holds it may be thought dead at any time (R2 to R5)."""
         unfinished = self.unfinished()
         if not unfinished:
             return
-        execution = unfinished[choice % len(unfinished)]
-        if not execution.is_claimed or dies:
-            refusal = claims.refusal(execution, self.workflow, holder_is_gone=dies)
-            status = execution.status if refusal else self._claim(execution)
-        else:
-            status = self._result(execution)
-        name = ExecutionName(execution.metadata.name)
-        self.executions[name] = msgspec.structs.replace(execution, status=status)
+        found = unfinished[choice % len(unfinished)]
+        yield
+        workflow = self.workflow
+        if claims.refusal(found, workflow, holder_is_gone=found.is_claimed):
+            return
+        yield
+        claim = self._swap(found, self._claimed(found))
+        if claim is None:
+            return
+        yield
+        name = ExecutionName(claim.metadata.name)
+        if not claims.holds(self.executions.get(name), claim):
+            return
+        status = self._acted(claim)
+        yield
+        live = self.executions.get(name)
+        if live is not None and claims.holds(live, claim):
+            self._swap(live, status)
 
-    def _claim(self, execution: KubernetesExecution) -> ExecutionStatus:
+    def _claimed(self, execution: KubernetesExecution) -> ExecutionStatus:
         inverse = CapturedInverse(
             available=True,
             rollback_action=execution.spec.action,
             rollback_parameters=execution.spec.parameters,
         )
-        return claims.claimed(execution, holder="executor-0", now=self._now, inverse=inverse)
+        return claims.claimed(execution, holder="executor-0", now=self._tick(), inverse=inverse)
 
-    def _result(self, execution: KubernetesExecution) -> ExecutionStatus:
-        undo = execution.spec.kind is ExecutionKind.ROLLBACK
-        step = execution.spec.step_name
-        if (f"undo {step}" if undo else step) in self._failing:
+    def _acted(self, claim: KubernetesExecution) -> ExecutionStatus:
+        """Change the target, and return what is to be recorded."""
+        step, now = claim.spec.step_name, self._tick()
+        if claim.spec.kind is ExecutionKind.SETTLE:
+            if step in self.done:
+                return results.completed(claim, StepResult(success=True), now=now)
+            lost = RefusedError(ErrorType.UNKNOWN_ERROR, "the change is not on the target")
+            return results.failed(claim, lost, now=now)
+        back = claim.spec.kind is ExecutionKind.ROLLBACK
+        effect = f"undo {step}" if back else step
+        if back is not (self.workflow.status.rollback is not None):
+            self.wrong.append(f"{effect} in phase {self.workflow.status.phase}")
+        if effect in self._failing:
             error = RefusedError(ErrorType.TIMEOUT, "it did not settle")
-            return results.failed(execution, error, now=self._now)
-        if not undo:
-            self.ended.append(step)
-        return results.completed(execution, StepResult(success=True), now=self._now)
+            return results.failed(claim, error, now=now)
+        if effect not in self.done:
+            self.done.append(effect)
+        return results.completed(claim, StepResult(success=True), now=now)
+
+    def _create(self, wanted: KubernetesExecution) -> KubernetesExecution | None:
+        """Return the execution that was created; None when there is one already."""
+        name = ExecutionName(wanted.metadata.name)
+        if name in self.executions:
+            return None
+        meta = msgspec.structs.replace(wanted.metadata, uid=Uid(f"uid-{len(self.created)}"))
+        self.executions[name] = msgspec.structs.replace(wanted, metadata=meta)
+        self.created.append(self.executions[name])
+        return self.executions[name]
+
+    def _cancel(self, seen: KubernetesExecution) -> None:
+        status = msgspec.structs.replace(seen.status, phase=ExecutionPhase.CANCELLED)
+        self._swap(seen, status)
+
+    def _swap(
+        self, seen: KubernetesExecution, status: ExecutionStatus
+    ) -> KubernetesExecution | None:
+        """Return the execution after a compare-and-swap; None when somebody was faster."""
+        name = ExecutionName(seen.metadata.name)
+        if self.executions.get(name) is not seen:
+            return None
+        self.executions[name] = msgspec.structs.replace(seen, status=status)
+        return self.executions[name]
+
+    def _delete(self, choice: int, *, heard: bool) -> None:
+        unfinished = self.unfinished()
+        if not unfinished:
+            return
+        unlucky = unfinished[choice % len(unfinished)]
+        name = ExecutionName(unlucky.metadata.name)
+        del self.executions[name]
+        self.deleted.add(unlucky.spec.step_name)
+        if heard:
+            self._heard.add(name)
+
+
+def _next_version(seen: WorkflowExecution, status: WorkflowStatus) -> WorkflowExecution:
+    version = str(int(seen.metadata.resource_version) + 1)
+    meta = msgspec.structs.replace(seen.metadata, resource_version=version)
+    return msgspec.structs.replace(seen, metadata=meta, status=status)
