@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.bus.embedded import EmbeddedServer
 
 TESTS: Final = Path(__file__).parent
-WITHOUT_NETWORK: Final = {"unit", "property", "replay"}
+WITHOUT_NETWORK: Final = {"unit", "property"}
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("desk", deadline=None)

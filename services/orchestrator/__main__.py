@@ -6,5 +6,11 @@ from services.orchestrator.service import Orchestrator
 from shared.contracts.subjects import Service
 from shared.worker.main import main
 
+
+def run() -> int:
+    """Run the orchestrator and return the exit code: the `mendflow-orchestrator` command."""
+    return main("orchestrator", Service.ORCHESTRATOR, Orchestrator)
+
+
 if __name__ == "__main__":
-    sys.exit(main("orchestrator", Service.ORCHESTRATOR, Orchestrator))
+    sys.exit(run())

@@ -79,6 +79,18 @@ def test_help_lists_every_setting_with_its_default() -> None:
     assert "MENDFLOW_RESYNC_S=30.0" in done.stdout
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_each_service_has_a_command_of_its_own(name: str) -> None:
+    command = Path(sys.executable).parent / f"mendflow-{name}"
+
+    done = subprocess.run(
+        [command, "--print-settings"], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "MENDFLOW_RESYNC_S=30.0" in done.stdout
+
+
 def test_services_stop_when_asked_to(
     cluster: "LocalCluster", nats_server: "EmbeddedServer", tmp_path: Path
 ) -> None:
