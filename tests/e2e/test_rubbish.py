@@ -149,8 +149,9 @@ def test_rubbish_is_parked_once_per_consumer_and_stops_nothing(
 
 @pytest.mark.parametrize("size", [LARGEST + 1, 1_000_000])
 def test_what_is_too_large_is_refused_at_the_door(
-    kubectl: Kubectl, nats_server: "EmbeddedServer", size: int
+    kubectl: Kubectl, services: Services, nats_server: "EmbeddedServer", size: int
 ) -> None:
+    services.wait_connected()
     uid = f"{kubectl.namespace}-large"
     orders = [
         subjects.event(Uid(uid), Service.EXECUTOR, Fact.FINISHED),
