@@ -6,7 +6,7 @@ from cli.demo.place import State
 
 RUNNING: Final = State(
     pid=1,
-    kubeconfig="/work/a folder/admin.kubeconfig",
+    kubeconfig="/srv/a folder/admin.kubeconfig",
     kubectl="/bin/kubectl",
     nats_cli="/bin/nats",
     nats_url="nats://127.0.0.1:4222",

@@ -138,7 +138,7 @@ def test_a_trace_of_nothing_is_empty() -> None:
 def test_commands_for_a_running_demo_can_be_pasted() -> None:
     text = "\n".join(report.look_around(RUNNING, kept=True, down="make demo-down"))
 
-    kubectl = "/bin/kubectl --kubeconfig='/work/a folder/admin.kubeconfig' -n mendflow-demo"
+    kubectl = "/bin/kubectl --kubeconfig='/srv/a folder/admin.kubeconfig' -n mendflow-demo"
     assert f"{kubectl} get wfe -w" in text
     assert "/bin/nats -s nats://127.0.0.1:4222 sub 'wf.>'" in text
     assert "make demo-down" in text
@@ -162,4 +162,4 @@ def test_a_stopped_demo_says_how_to_leave_it_running() -> None:
 
 def test_the_way_to_stop_it_names_the_folder_unless_it_is_the_usual_one() -> None:
     assert report.down_command(DEFAULT).endswith(" demo-down")
-    assert report.down_command(Path("/work/a folder")).endswith("down --dir '/work/a folder'")
+    assert report.down_command(Path("/srv/a folder")).endswith("down --dir '/srv/a folder'")
