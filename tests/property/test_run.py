@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.api.enums import (
+    SETTLED_STEP_PHASES,
     TERMINAL_PHASES,
     ExecutionKind,
+    ExecutionPhase,
     Phase,
     RollbackType,
     StepPhase,
@@ -57,12 +59,13 @@ def cases(draw: st.DrawFn, *, with_deletes: bool = False) -> Case:
     ]
     may_fail = [*names, *(f"undo {name}" for name in names)]
     moves = STARTS | STARTS | RESUMES | DELETES if with_deletes else STARTS | STARTS | RESUMES
+    count = draw(st.integers(0, 80))  # left to itself, a list has five members on average
     return Case(
         steps=steps,
         strategy=draw(st.sampled_from(RollbackType)),
         limit=draw(st.integers(1, 5)),
         failing=draw(st.frozensets(st.sampled_from(may_fail), max_size=3)),
-        moves=draw(st.lists(moves, max_size=80)),
+        moves=draw(st.lists(moves, min_size=count, max_size=count)),
     )
 
 
@@ -128,6 +131,7 @@ def check_history(world: World) -> None:
         assert new.last_fence >= old.last_fence
         assert new.active_steps == len(new.tokens)
         check_grants(world, before, after)
+        check_releases(world, before, after)
     fences = [e.spec.fence for e in world.created if e.spec.kind is ExecutionKind.ROLLBACK]
     assert fences == sorted(fences)
 
@@ -144,6 +148,18 @@ def check_grants(world: World, before: WorkflowExecution, after: WorkflowExecuti
     assert granted == ready[: len(granted)]
     if any(step.phase is StepPhase.FAILED and is_critical(world, step.name) for step in old.steps):
         assert not granted
+
+
+def check_releases(world: World, before: WorkflowExecution, after: WorkflowExecution) -> None:
+    """A token goes when its step is judged, or may be passed on when its execution completed."""
+    released = before.status.tokens.keys() - after.status.tokens.keys()
+    judged = {step.name for step in after.status.steps if step.phase in SETTLED_STEP_PHASES}
+    ended = {
+        each.spec.step_name
+        for each in world.executions.values()
+        if each.status.phase is ExecutionPhase.COMPLETED
+    }
+    assert released <= judged | ended
 
 
 def check_end(world: World, case: Case) -> None:

@@ -56,7 +56,7 @@ class Resume:
 
 @dataclass(frozen=True)
 class Delete:
-    """A person deletes an unfinished execution, and the orchestrator hears of it or not."""
+    """A person deletes an execution that has no result; the orchestrator hears of it or not."""
 
     choice: int
     heard: bool
@@ -179,16 +179,26 @@ class World:
     def _obey(self, workflow: WorkflowExecution, order: settle.Order) -> Actor:
         match order:
             case settle.Create(execution=wanted):
-                if wanted.spec.intent is Intent.RUN and critical_failure(workflow):
-                    self.wrong.append(f"{wanted.spec.step_name} starts after a failure")
+                self._check_start(workflow, wanted)
                 created = self._create(wanted)
                 if created is not None and wanted.spec.intent is Intent.VOID:
                     yield
                     self._cancel(created)
             case settle.Revoke(execution=unwanted):
                 self._cancel(unwanted)
-            case settle.Drive():
-                pass
+            case settle.Drive(execution=driven):
+                if not driven.is_claimed:
+                    self._check_start(workflow, driven)
+
+    def _check_start(self, workflow: WorkflowExecution, execution: KubernetesExecution) -> None:
+        spec = execution.spec
+        if spec.intent is not Intent.RUN:
+            return
+        if critical_failure(workflow) is not None:
+            self.wrong.append(f"{spec.step_name} starts after a failure")
+        known = next(step for step in workflow.status.steps if step.name == spec.step_name)
+        if known.start_time is not None:
+            self.wrong.append(f"{spec.step_name} runs again")
 
     def _monitor(self) -> Actor:
         seen = self.workflow
@@ -258,6 +268,8 @@ class World:
             return results.failed(claim, lost, now=now)
         back = claim.spec.kind is ExecutionKind.ROLLBACK
         effect = f"undo {step}" if back else step
+        if claim.spec.intent is not Intent.RUN:
+            self.wrong.append(f"{effect} by a tombstone")
         if back is not (self.workflow.status.rollback is not None):
             self.wrong.append(f"{effect} in phase {self.workflow.status.phase}")
         if effect in self._failing:
@@ -292,10 +304,11 @@ class World:
         return self.executions[name]
 
     def _delete(self, choice: int, *, heard: bool) -> None:
-        unfinished = self.unfinished()
-        if not unfinished:
+        with_result = {ExecutionPhase.COMPLETED, ExecutionPhase.FAILED}
+        found = [each for each in self.executions.values() if each.status.phase not in with_result]
+        if not found:
             return
-        unlucky = unfinished[choice % len(unfinished)]
+        unlucky = found[choice % len(found)]
         name = ExecutionName(unlucky.metadata.name)
         del self.executions[name]
         self.deleted.add(unlucky.spec.step_name)
