@@ -19,7 +19,7 @@ from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step
 from shared.workflow.graph import dependencies
 from shared.workflow.transitions import is_legal
-from tests.support.builders import make_workflow, planned, scale_step
+from tests.support.builders import NOW, make_workflow, planned, scale_step
 from tests.support.simulation import ACTORS, Delete, Move, Resume, World
 
 EXAMPLES: Final = 400
@@ -182,8 +182,8 @@ def check_end(world: World, case: Case) -> None:
         assert status.phase is (Phase.DEGRADED if manual else Phase.FAILED)
         assert undone == []
         return
-    latest_last = sorted(forward, key=lambda name: (depth(world, name), forward.index(name)))
-    assert undone == latest_last[::-1]
+    ended = {step.name: step.completion_time or NOW for step in status.steps}
+    assert undone == sorted(forward, key=lambda n: (depth(world, n), ended[n]), reverse=True)
     broken = any(f"undo {name}" in case.failing for name in undone)
     assert status.phase is (Phase.ROLLBACK_FAILED if broken else Phase.ROLLED_BACK)
 

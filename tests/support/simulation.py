@@ -180,6 +180,7 @@ class World:
         match order:
             case settle.Create(execution=wanted):
                 self._check_start(workflow, wanted)
+                self._check_again(workflow, wanted)
                 created = self._create(wanted)
                 if created is not None and wanted.spec.intent is Intent.VOID:
                     yield
@@ -192,12 +193,13 @@ class World:
 
     def _check_start(self, workflow: WorkflowExecution, execution: KubernetesExecution) -> None:
         spec = execution.spec
-        if spec.intent is not Intent.RUN:
-            return
-        if critical_failure(workflow) is not None:
+        if spec.intent is Intent.RUN and critical_failure(workflow) is not None:
             self.wrong.append(f"{spec.step_name} starts after a failure")
+
+    def _check_again(self, workflow: WorkflowExecution, execution: KubernetesExecution) -> None:
+        spec = execution.spec
         known = next(step for step in workflow.status.steps if step.name == spec.step_name)
-        if known.start_time is not None:
+        if spec.intent is Intent.RUN and known.start_time is not None:
             self.wrong.append(f"{spec.step_name} runs again")
 
     def _monitor(self) -> Actor:
