@@ -68,7 +68,7 @@ def new_execution(
             namespace=meta.namespace,
             labels=labels,
             annotations={CORRELATION_ANNOTATION: correlation_of(workflow)},
-            owner_references=[_owner(workflow)],
+            owner_references=[owner_of(workflow)],
         ),
         spec=ExecutionSpec(
             workflow_execution_ref=NamedRef(name=meta.name, namespace=meta.namespace, uid=meta.uid),
@@ -100,7 +100,8 @@ def correlation_of(workflow: WorkflowExecution) -> str:
     return workflow.metadata.annotations.get(CORRELATION_ANNOTATION, str(workflow.metadata.uid))
 
 
-def _owner(workflow: WorkflowExecution) -> OwnerReference:
+def owner_of(workflow: WorkflowExecution) -> OwnerReference:
+    """Return the reference by which an object goes when its workflow goes."""
     return OwnerReference(
         api_version=WORKFLOW_EXECUTION.api_version,
         kind=WORKFLOW_EXECUTION.kind,
