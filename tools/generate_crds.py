@@ -12,9 +12,15 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from shared.api import execution, workflow
-from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION, Kind
-from tools import crd_rules
+from shared.api import approval, execution, notification, workflow
+from shared.api.groups import (
+    AI_APPROVAL_REQUEST,
+    KUBERNETES_EXECUTION,
+    NOTIFICATION_REQUEST,
+    WORKFLOW_EXECUTION,
+    Kind,
+)
+from tools import crd_approvals, crd_rules
 from tools.crd_schema import Schema, schema_of
 
 _TARGET: Final = Path(__file__).parent.parent / "deploy" / "crds"
@@ -86,6 +92,20 @@ def rendered() -> dict[str, str]:
             short=execution.SHORT_NAME,
             columns=crd_rules.EXECUTION_COLUMNS,
             rules=crd_rules.execution_rules,
+        ),
+        definition(
+            AI_APPROVAL_REQUEST,
+            approval.AIApprovalRequest,
+            short=approval.SHORT_NAME,
+            columns=crd_approvals.APPROVAL_COLUMNS,
+            rules=crd_approvals.approval_rules,
+        ),
+        definition(
+            NOTIFICATION_REQUEST,
+            notification.NotificationRequest,
+            short=notification.SHORT_NAME,
+            columns=crd_approvals.NOTIFICATION_COLUMNS,
+            rules=crd_approvals.notification_rules,
         ),
     ]
     return {

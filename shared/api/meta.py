@@ -17,6 +17,8 @@ WORKFLOW_UID_LABEL: Final = "kubernaut.ai/workflow-uid"
 STEP_LABEL: Final = "kubernaut.ai/step"
 ROLLBACK_LABEL: Final = "rollback"
 CORRELATION_ANNOTATION: Final = "kubernaut.ai/correlationID"
+SUBMITTED_BY_ANNOTATION: Final = "kubernaut.ai/submitted-by"
+"""User who created a workflow; the API server sets it, nobody else can."""
 LAST_OPERATIONS_ANNOTATION: Final = "kubernaut.ai/last-operations"
 
 
