@@ -18,9 +18,10 @@ from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
 from shared.api.meta import WORKFLOW_UID_LABEL
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
-from shared.errors import ConflictError, ContractError, NotFoundError
+from shared.errors import ConflictError, NotFoundError
 from shared.ids import Uid
 from shared.kube.apply import merge_patch, to_json
+from shared.kube.objects import decoded, new_body, swap_status
 from shared.kube.port import Cluster, Object
 
 _WAITS_S: Final = (0.1, 0.2, 0.4, 0.8)
@@ -148,32 +149,23 @@ class ExecutionStore:
 
     async def create(self, execution: KubernetesExecution) -> KubernetesExecution:
         """Create an execution under its derived name. Raises AlreadyExistsError."""
-        body = to_json(execution)
-        body.pop("status", None)
-        meta = execution.metadata
-        body["metadata"] = {
-            key: body["metadata"][key]
-            for key in ("name", "namespace", "labels", "annotations", "ownerReferences")
-        }
-        raw = await self._cluster.create(KUBERNETES_EXECUTION, body, namespace=meta.namespace)
+        body = new_body(execution)
+        raw = await self._cluster.create(
+            KUBERNETES_EXECUTION, body, namespace=execution.metadata.namespace
+        )
         return _execution(raw)
 
     async def write_status(
         self, execution: KubernetesExecution, status: ExecutionStatus
     ) -> KubernetesExecution:
         """Swap in a status on the version that was read. Raises ConflictError, NotFoundError."""
-        meta = execution.metadata
-        patch = merge_patch(to_json(execution.status), execution.status, status)
-        body: Object = {
-            "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version},
-            "status": patch,
-        }
-        raw = await self._cluster.patch(
+        raw = await swap_status(
+            self._cluster,
             KUBERNETES_EXECUTION,
-            meta.name,
-            body,
-            namespace=meta.namespace,
-            subresource="status",
+            execution.metadata,
+            raw=to_json(execution.status),
+            before=execution.status,
+            after=status,
         )
         return _execution(raw)
 
@@ -191,15 +183,9 @@ class ExecutionStore:
 
 
 def _view(raw: Object) -> WorkflowView:
-    try:
-        workflow = msgspec.convert(raw, WorkflowExecution)
-    except msgspec.ValidationError as error:
-        raise ContractError("Undecodable", str(error)) from error
+    workflow = decoded(raw, WorkflowExecution)
     return WorkflowView(workflow=workflow, raw_status=raw.get("status", {}))
 
 
 def _execution(raw: Object) -> KubernetesExecution:
-    try:
-        return msgspec.convert(raw, KubernetesExecution)
-    except msgspec.ValidationError as error:
-        raise ContractError("Undecodable", str(error)) from error
+    return decoded(raw, KubernetesExecution)
