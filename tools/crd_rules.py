@@ -18,7 +18,6 @@ _FROZEN: Final = (
     "workflowDefinition",
     "rollbackStrategy",
     "remediationRequestRef",
-    "adaptiveOrchestration",
     "conditionOverrides",
     "deadline",
 )
@@ -27,9 +26,29 @@ _FROZEN_STRATEGY: Final = (
     "dryRunFirst",
     "mode",
     "maxRetries",
+    "approvalTimeout",
     "onInFlight",
     "safetyChecks",
 )
+_FROZEN_ADAPTIVE: Final = (
+    "optimizationEnabled",
+    "learningFromHistory",
+    "dynamicStepAdjustment",
+)
+ADAPTIVE_RULES: Final = [
+    _rule(
+        "!has(self.adjustments) || size(self.adjustments) == 0 || "
+        "(has(self.dynamicStepAdjustment) && self.dynamicStepAdjustment)",
+        "adjustments need dynamicStepAdjustment: true",
+        fieldPath=".adjustments",
+    ),
+    _rule(
+        "!has(oldSelf.adjustments) || (has(self.adjustments) && "
+        "oldSelf.adjustments.all(a, self.adjustments.exists(b, b.name == a.name)))",
+        "adjustments may be added, never taken back",
+        fieldPath=".adjustments",
+    ),
+]
 DEFINITION_RULES: Final = [
     _rule(
         "self.steps.all(s, self.steps.exists_one(t, t.name == s.name))",
@@ -99,6 +118,17 @@ def workflow_rules(schema: Schema) -> None:
     strategy["x-kubernetes-validations"] = [unchanged(field) for field in _FROZEN_STRATEGY]
     strategy["default"] = {}
     properties["rollbackStrategy"]["default"] = {}
+    adaptive = properties["adaptiveOrchestration"]
+    adaptive["x-kubernetes-validations"] = [
+        *ADAPTIVE_RULES,
+        *(unchanged(field) for field in _FROZEN_ADAPTIVE),
+    ]
+    adaptive["default"] = {}
+    adjustments = adaptive["properties"]["adjustments"]
+    _keyed(adjustments, "name")
+    adjustments["items"]["x-kubernetes-validations"] = [
+        _rule("self == oldSelf", "an adjustment never changes; add another one")
+    ]
     definition = properties["workflowDefinition"]
     definition["x-kubernetes-validations"] = DEFINITION_RULES
     step = definition["properties"]["steps"]["items"]

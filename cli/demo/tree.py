@@ -16,6 +16,7 @@ from shared.api.execution import KubernetesExecution
 from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import RollbackStep, StepStatus
+from shared.workflow.definition import definition_of
 
 _GLYPHS: Final[dict[str, tuple[str, str]]] = {
     StepPhase.PENDING: ("·", "dim"),
@@ -121,7 +122,7 @@ def _steps(
 ) -> list[Line]:
     reached = {step.name: step for step in workflow.status.steps}
     lines = []
-    for step in workflow.spec.workflow_definition.steps:
+    for step in definition_of(workflow).steps:
         status = reached.get(step.name, StepStatus(name=step.name))
         latest = _latest(own, step.name, ExecutionKind.FORWARD)
         begun = status.start_time or (latest.status.start_time if latest else None)

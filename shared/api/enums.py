@@ -133,8 +133,41 @@ class Control(StrEnum):
     """What a person asks of a workflow after its creation."""
 
     PAUSE = "pause"
+    RESUME = "resume"
     CANCEL = "cancel"
     ROLLBACK = "rollback"
+    RETRY = "retry"
+
+
+class SecondaryMode(StrEnum):
+    """When a step runs that belongs to another one, its primary."""
+
+    IF_PRIMARY_FAILS = "if_primary_fails"
+    AFTER_PRIMARY = "after_primary"
+    PARALLEL_WITH_PRIMARY = "parallel_with_primary"
+
+
+class StepReason(StrEnum):
+    """Why a step stands where it does, where its phase alone does not say it."""
+
+    AWAITING_APPROVAL = "AwaitingApproval"
+    APPROVAL_REJECTED = "ApprovalRejected"
+    APPROVAL_EXPIRED = "ApprovalExpired"
+    TARGET_LOCKED = "TargetLocked"
+    EXECUTION_DELETED = "ExecutionDeleted"
+    EXECUTION_CREATION_ERROR = "ExecutionCreationError"
+    INVALID_EXPRESSION = "InvalidExpression"
+    RETRYING = "Retrying"
+    CONDITION_FALSE = "ConditionFalse"
+    PRIMARY_COMPLETED = "PrimaryCompleted"
+    DEPENDENCY_FAILED = "DependencyFailed"
+    CANCELLED = "Cancelled"
+    TIMED_OUT = "TimedOut"
+    WORKFLOW_FAILED = "WorkflowFailed"
+
+
+RELEASING_REASONS: Final = frozenset({StepReason.CONDITION_FALSE, StepReason.PRIMARY_COMPLETED})
+"""Skipped for these, a step was not needed: what depends on it may run."""
 
 
 class Health(StrEnum):

@@ -1,6 +1,7 @@
 """Spec of a WorkflowExecution: what a person or an upstream service asks for.
 
-Immutable after creation but for `control` and `executionStrategy.maxParallelSteps`.
+Immutable after creation but for `control`, `executionStrategy.maxParallelSteps` and
+`adaptiveOrchestration.adjustments`, which may grow.
 """
 
 from typing import Annotated, Any
@@ -8,7 +9,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shared.api.enums import Control, ExecutionMode, OnDrift, OnInFlight, RollbackType
+from shared.api.enums import (
+    Control,
+    ExecutionMode,
+    OnDrift,
+    OnInFlight,
+    RollbackType,
+    SecondaryMode,
+)
 from shared.api.meta import NamedRef
 from shared.api.parameters import Duration, Parameters
 
@@ -78,6 +86,22 @@ class StepRollback(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     timeout: Annotated[Duration | None, Meta(description="Longest time for the undo.")] = None
 
 
+class Secondary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a step belongs to another one, its primary."""
+
+    primary: StepNameText
+    mode: Annotated[
+        SecondaryMode,
+        Meta(
+            description=(
+                "after_primary waits until the primary completed; parallel_with_primary starts "
+                "together with it; if_primary_fails runs only after the primary failed, and if "
+                "it completes, that failure counts as handled."
+            )
+        ),
+    ]
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One node of the graph."""
 
@@ -115,6 +139,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     post_conditions: Annotated[
         list[StepCondition], Meta(max_length=16, description="Checked before dependents start.")
     ] = []
+    secondary: Annotated[
+        Secondary | None, Meta(description="Runs in relation to another step, its primary.")
+    ] = None
+    convergent: Annotated[
+        bool, Meta(description="Leave the target alone if the goal is already reached.")
+    ] = False
     run_if: (
         Annotated[str, Meta(max_length=1024, description="Expression; false skips the step.")]
         | None
@@ -141,6 +171,10 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="came
     dependencies: Annotated[
         dict[str, Annotated[list[StepNameText], Meta(max_length=20)]],
         Meta(max_length=100, description="Alternative to dependsOn: step to what it needs."),
+    ] = {}
+    variables: Annotated[
+        dict[str, Any],
+        Meta(description="Text, numbers and truth values for expressions, as vars.<name>."),
     ] = {}
     ai_recommendations: Annotated[
         dict[str, Any] | None,
@@ -182,6 +216,9 @@ class ExecutionStrategy(msgspec.Struct, frozen=True, kw_only=True, rename="camel
         ]
         | None
     ) = None
+    approval_timeout: Annotated[
+        Duration | None, Meta(description="How long an approval is waited for; 15m by default.")
+    ] = None
     on_in_flight: Annotated[
         OnInFlight, Meta(description="What happens to running siblings after a failure.")
     ] = OnInFlight.WAIT
@@ -204,14 +241,56 @@ class RollbackStrategy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     ] = RollbackType.NONE
 
 
+AdjustmentName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=40,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        description="Unique name of the adjustment, a DNS label.",
+    ),
+]
+
+
+class Insertion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One step to add to the plan."""
+
+    step: Annotated[Step, Meta(description="The step; its dependsOn says what it waits for.")]
+    before: Annotated[
+        list[StepNameText],
+        Meta(max_length=20, description="Steps not started yet that will wait for it."),
+    ] = []
+
+
+class Adjustment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One change of the plan at run time, accepted or refused as a whole."""
+
+    name: AdjustmentName
+    when: (
+        Annotated[
+            str, Meta(max_length=1024, description="Expression; applied once it becomes true.")
+        ]
+        | None
+    ) = None
+    insert: Annotated[list[Insertion], Meta(max_length=20, description="Steps to add.")] = []
+    remove: Annotated[
+        list[StepNameText], Meta(max_length=20, description="Steps not started yet to take out.")
+    ] = []
+    reason: Annotated[str, Meta(max_length=256, description="Why, for people.")] = ""
+
+
 class AdaptiveOrchestration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Whether the plan may change while it runs."""
 
     optimization_enabled: Annotated[bool, Meta(description="Reserved.")] = False
     learning_from_history: Annotated[bool, Meta(description="Reserved.")] = False
     dynamic_step_adjustment: Annotated[
-        bool, Meta(description="Allow steps to be added, removed or skipped at run time.")
+        bool, Meta(description="Allow steps to be added and removed at run time.")
     ] = False
+    adjustments: Annotated[
+        list[Adjustment],
+        Meta(max_length=20, description="Changes of the plan; more may be appended at run time."),
+    ] = []
 
 
 class ConditionOverride(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -246,7 +325,13 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ] = RollbackStrategy()
     control: Annotated[
         Control | None,
-        Meta(description="pause, cancel or rollback; may be set and removed at any time."),
+        Meta(
+            description=(
+                "pause, resume, cancel (ends without undoing), rollback (ends and undoes what "
+                "was completed) or retry (a Degraded workflow, from its failed steps); may be "
+                "set and removed at any time."
+            )
+        ),
     ] = None
     deadline: Annotated[
         Duration | None, Meta(description="Longest time of the whole workflow, rollback included.")

@@ -5,12 +5,13 @@ Each field has one writing service (`shared.workflow.slices` names it). `phase`,
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from shared.api.enums import (
+    Control,
     ErrorType,
     Health,
     Phase,
@@ -18,6 +19,7 @@ from shared.api.enums import (
     RollbackStepPhase,
     RollbackType,
     StepPhase,
+    StepReason,
 )
 from shared.api.meta import Condition, NamedRef
 from shared.api.results import ConditionResult, StepResult
@@ -57,6 +59,13 @@ class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     policy_revision: Annotated[
         str, Meta(max_length=64, description="Revision of the policies it was planned with.")
     ] = ""
+    adjustments: Annotated[
+        list[Name], Meta(max_length=20, description="Adjustments that this plan contains.")
+    ] = []
+    remediation: Annotated[
+        dict[str, Any],
+        Meta(description="Data of the RemediationRequest as planned with, for expressions."),
+    ] = {}
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -81,7 +90,11 @@ class StepStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     retries_attempted: Annotated[int, Meta(ge=0, description="Attempts after the first.")] = 0
     start_time: Annotated[Time, Meta(description="When the executor took it up.")] = None
     completion_time: Annotated[Time, Meta(description="When it ended.")] = None
+    reason: Annotated[
+        StepReason | None, Meta(description="Why it stands there, where the phase says too little.")
+    ] = None
     message: Annotated[Message, Meta(description="For people.")] = ""
+    next_attempt_time: Annotated[Time, Meta(description="When it is tried again.")] = None
     error_type: Annotated[ErrorType | None, Meta(description="Why it failed.")] = None
     result: Annotated[StepResult | None, Meta(description="What it did.")] = None
     pre_condition_results: Annotated[
@@ -108,18 +121,44 @@ class ValidationResults(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     ] = []
 
 
-class Approval(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether a person has to agree, and whether one did."""
+class Decision(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A request to a person, and the answer."""
 
-    required: Annotated[bool, Meta(description="Whether approval is needed.")] = False
-    reason: Annotated[Message, Meta(description="Why it is needed.")] = ""
+    reason: Annotated[Message, Meta(description="Why approval is needed.")] = ""
+    digest: Annotated[str, Meta(max_length=64, description="Digest of the plan asked for.")] = ""
     request_ref: Annotated[NamedRef | None, Meta(description="The AIApprovalRequest.")] = None
+    expires_at: Annotated[Time, Meta(description="When waiting for the answer ends.")] = None
     decision: Annotated[
         str,
         Meta(pattern="^(|Approved|Rejected|Expired)$", description="Approved, Rejected, Expired."),
     ] = ""
     decided_by: Annotated[str, Meta(max_length=253, description="Who decided.")] = ""
     decided_at: Annotated[Time, Meta(description="When.")] = None
+    message: Annotated[Message, Meta(description="What the decider said.")] = ""
+
+
+class Approval(Decision, frozen=True, kw_only=True, rename="camel"):
+    """Whether a person has to agree to the plan or to single steps, and whether one did."""
+
+    required: Annotated[bool, Meta(description="Whether the plan needs approval.")] = False
+    gates: Annotated[
+        dict[str, Decision], Meta(max_length=100, description="Steps that have their own gate.")
+    ] = {}
+
+
+class ControlStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of the latest `spec.control`."""
+
+    verb: Annotated[Control | None, Meta(description="What was asked for.")] = None
+    generation: Annotated[int, Meta(ge=0, description="Generation of the spec that asked.")] = 0
+    accepted: Annotated[bool, Meta(description="Whether it is followed.")] = True
+    reason: Annotated[str, Meta(max_length=64, description="CamelCase word.")] = ""
+    message: Annotated[Message, Meta(description="Why it is not followed, for people.")] = ""
+    time: Annotated[Time, Meta(description="When it was taken up.")] = None
+    paused: Annotated[bool, Meta(description="Nothing new starts until resumed.")] = False
+    stop: Annotated[
+        Control | None, Meta(description="cancel or rollback once accepted; never taken back.")
+    ] = None
 
 
 class RollbackStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -132,6 +171,8 @@ class RollbackStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         RollbackStepPhase.PENDING
     )
     execution_ref: Annotated[NamedRef | None, Meta(description="Its KubernetesExecution.")] = None
+    next_attempt_time: Annotated[Time, Meta(description="When it is tried again.")] = None
+    start_time: Annotated[Time, Meta(description="When its latest try was decided.")] = None
     reason: Annotated[str, Meta(max_length=64, description="CamelCase word.")] = ""
     message: Annotated[Message, Meta(description="For people.")] = ""
 
@@ -173,8 +214,11 @@ class AdaptiveAdjustment(msgspec.Struct, frozen=True, kw_only=True, rename="came
     """One change of the plan at run time."""
 
     timestamp: Annotated[datetime, Meta(description="When.")]
-    adjustment: Annotated[Message, Meta(description="What changed.")]
-    reason: Annotated[Message, Meta(description="Why.")] = ""
+    name: Annotated[Name, Meta(description="Name of the adjustment, or of the skipped step.")] = ""
+    revision: Annotated[int, Meta(ge=0, description="Number of the plan in force after it.")] = 0
+    accepted: Annotated[bool, Meta(description="False: refused, and the plan unchanged.")] = True
+    adjustment: Annotated[Message, Meta(description="What changed, as a diff.")]
+    reason: Annotated[Message, Meta(description="Why, or why it was refused.")] = ""
 
 
 class WorkflowResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -206,6 +250,13 @@ class WorkflowStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         list[Condition], Meta(max_length=32, description="Standard conditions, derived.")
     ] = []
 
+    held_since: Annotated[
+        Time, Meta(description="Since when it waits for people (paused or approval), derived.")
+    ] = None
+    held_seconds: Annotated[
+        int, Meta(ge=0, description="Earlier waits for people; no timeout counts them, derived.")
+    ] = 0
+
     start_time: Annotated[Time, Meta(description="First move out of Pending.")] = None
     planning_start_time: Annotated[Time, Meta(description="When planning began.")] = None
     planning_complete_time: Annotated[Time, Meta(description="When planning ended.")] = None
@@ -225,6 +276,9 @@ class WorkflowStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         ValidationResults | None, Meta(description="What was checked first.")
     ] = None
 
+    control: Annotated[ControlStatus | None, Meta(description="What became of spec.control.")] = (
+        None
+    )
     tokens: Annotated[
         dict[str, Token], Meta(max_length=100, description="Ledger of steps in flight.")
     ] = {}
@@ -242,6 +296,7 @@ class WorkflowStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     current_step: Annotated[str, Meta(max_length=63, description="Step in flight.")] = ""
     completed_steps: Annotated[int, Meta(ge=0, description="Steps completed.")] = 0
     failed_steps: Annotated[int, Meta(ge=0, description="Steps failed.")] = 0
+    timed_out_at: Annotated[Time, Meta(description="When the workflow's time was up.")] = None
     failed_step: Annotated[str, Meta(max_length=63, description="First step that failed.")] = ""
     failed_action: Annotated[str, Meta(max_length=64, description="Its action.")] = ""
     error_type: Annotated[ErrorType | None, Meta(description="Why it failed.")] = None

@@ -4,9 +4,10 @@ from datetime import datetime
 
 import msgspec
 
-from shared.api.enums import TERMINAL_PHASES, Phase
+from shared.api.enums import TERMINAL_PHASES, Phase, StepPhase, StepReason
 from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_status import Decision, WorkflowStatus
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
@@ -27,7 +28,13 @@ def conditions_of(
         _condition("Ready", _truth(phase is Phase.COMPLETED), str(phase), message),
         _condition("Reconciling", _truth(not terminal), str(phase), ""),
         *_planning_conditions(workflow, reason, message),
+        *_approval_conditions(workflow.status),
+        *_blocked_conditions(workflow.status),
+        *_control_conditions(workflow.status),
+        *_creation_conditions(workflow.status),
     ]
+    if workflow.status.timed_out_at is not None:
+        found.append(_condition("TimedOut", _TRUE, "TimedOut", message))
     if workflow.status.rollback is not None:
         found += _rollback_conditions(phase, message)
     return found
@@ -45,6 +52,51 @@ def _planning_conditions(workflow: WorkflowExecution, reason: str, message: str)
     return []
 
 
+def _approval_conditions(status: WorkflowStatus) -> list[Condition]:
+    """Return whether people agreed; absent where nobody has to."""
+    if status.approval is None:
+        return []
+    asked: list[Decision] = [*status.approval.gates.values()]
+    if status.approval.required:
+        asked.insert(0, status.approval)
+    if not asked:
+        return []
+    words = {"": "Requested", "Approved": "Granted"}
+    latest = next((each for each in asked if each.decision != "Approved"), asked[-1])
+    reason = words.get(latest.decision, latest.decision)
+    message = f"{latest.decision} by {latest.decided_by}" if latest.decided_by else latest.reason
+    return [_condition("Approved", _truth(latest.decision == "Approved"), reason, message)]
+
+
+def _blocked_conditions(status: WorkflowStatus) -> list[Condition]:
+    """Return what a step waits for outside of the workflow; False once nothing does."""
+    blocked = next((step for step in status.steps if step.phase is StepPhase.BLOCKED), None)
+    if blocked is not None:
+        message = f"step {blocked.name}: {blocked.message}"
+        return [_condition("Blocked", _TRUE, str(blocked.reason or "Blocked"), message)]
+    was_blocked = any(condition.type == "Blocked" for condition in status.conditions)
+    return [_condition("Blocked", _FALSE, "Released", "")] if was_blocked else []
+
+
+def _control_conditions(status: WorkflowStatus) -> list[Condition]:
+    """Return whether the latest spec.control is followed."""
+    control = status.control
+    if control is None:
+        return []
+    reason = control.reason or ("Accepted" if control.verb else "None")
+    return [_condition("ControlAccepted", _truth(control.accepted), reason, control.message)]
+
+
+def _creation_conditions(status: WorkflowStatus) -> list[Condition]:
+    failed = next(
+        (s for s in status.steps if s.reason is StepReason.EXECUTION_CREATION_ERROR), None
+    )
+    if failed is None:
+        return []
+    message = f"step {failed.name}: {failed.message}"
+    return [_condition("StepCreationFailed", _TRUE, str(failed.reason), message)]
+
+
 def _rollback_conditions(phase: Phase, message: str) -> list[Condition]:
     match phase:
         case Phase.ROLLED_BACK:
@@ -55,6 +107,8 @@ def _rollback_conditions(phase: Phase, message: str) -> list[Condition]:
             return [_condition("Degraded", _TRUE, "ManualRollback", message)]
         case Phase.ROLLING_BACK:
             return [_condition("Degraded", _FALSE, "RollingBack", "")]
+        case Phase.EXECUTING:
+            return [_condition("Degraded", _FALSE, "Retried", "")]
         case _:
             return []
 

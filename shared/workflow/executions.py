@@ -19,6 +19,7 @@ from shared.api.meta import (
 from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.ids import ExecutionName
+from shared.workflow.definition import definition_of
 from shared.workflow.graph import step_numbers
 from shared.workflow.names import execution_name, spec_hash
 
@@ -33,7 +34,7 @@ def name_of(
         workflow=workflow.metadata.name,
         uid=workflow.metadata.uid,
         step=step,
-        number=step_numbers(workflow.spec.workflow_definition)[step],
+        number=step_numbers(definition_of(workflow))[step],
         attempt=attempt,
         kind=kind,
     )
@@ -54,7 +55,7 @@ def new_execution(
 ) -> KubernetesExecution:
     """Return an execution under its derived name, owned by its workflow."""
     meta = workflow.metadata
-    number = step_numbers(workflow.spec.workflow_definition)[step_name]
+    number = step_numbers(definition_of(workflow))[step_name]
     labels = {
         WORKFLOW_LABEL: meta.name[:_MAX_LABEL].rstrip("-."),
         WORKFLOW_UID_LABEL: str(meta.uid),

@@ -5,6 +5,7 @@ the slice that caused it. An illegal transition raises, and the status stays as 
 """
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -12,26 +13,24 @@ from shared.api.enums import (
     SETTLED_STEP_PHASES,
     Phase,
     RollbackPhase,
-    StepPhase,
+    StepReason,
 )
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import StepStatus, WorkflowStatus
+from shared.api.workflow_status import WorkflowStatus
 from shared.errors import PermanentError
 from shared.workflow.conditions import conditions_of, merged
+from shared.workflow.explaining import explain
+from shared.workflow.stopping import is_cancelled, stop_reason
 from shared.workflow.transitions import is_legal
 
-_MAX_MESSAGE = 256
-_ROLLBACK_PHASES = {
+HELD_PHASES: Final = frozenset({Phase.PAUSED, Phase.AWAITING_APPROVAL})
+"""Waiting for people; no timeout runs meanwhile."""
+_ROLLBACK_PHASES: Final = {
     RollbackPhase.NOT_REQUESTED: Phase.FAILED,
     RollbackPhase.AWAITING_TRIGGER: Phase.DEGRADED,
     RollbackPhase.RUNNING: Phase.ROLLING_BACK,
     RollbackPhase.COMPLETED: Phase.ROLLED_BACK,
     RollbackPhase.FAILED: Phase.ROLLBACK_FAILED,
-}
-_UNAPPROVED = {
-    "": Phase.AWAITING_APPROVAL,
-    "Rejected": Phase.FAILED,
-    "Expired": Phase.FAILED,
 }
 
 
@@ -42,53 +41,74 @@ class IllegalTransitionError(PermanentError):
         super().__init__("IllegalTransition", f"{before} cannot become {after}")
 
 
-def critical_failure(workflow: WorkflowExecution) -> StepStatus | None:
-    """Return the first failed step (in plan order) whose failure is not tolerated."""
-    tolerated = {
-        step.name for step in workflow.spec.workflow_definition.steps if not step.critical_step
-    }
-    for step in workflow.status.steps:
-        if step.phase is StepPhase.FAILED and step.name not in tolerated:
-            return step
-    return None
-
-
 def rollback_is_due(workflow: WorkflowExecution) -> bool:
-    """Return whether a critical step failed and everything in flight has settled."""
-    status = workflow.status
+    """Return whether the workflow was stopped, not cancelled, and all in flight has settled."""
     return (
-        status.phase is Phase.EXECUTING
-        and critical_failure(workflow) is not None
-        and not status.tokens
-        and all(step.phase in SETTLED_STEP_PHASES for step in status.steps)
+        workflow.status.phase is Phase.EXECUTING
+        and stop_reason(workflow) is not None
+        and not is_cancelled(workflow)
+        and _is_quiet(workflow.status)
     )
 
 
 def phase_of(workflow: WorkflowExecution) -> Phase:
     """Fold the slices of a workflow into its phase."""
     status = workflow.status
-    if status.rollback is not None:
+    stopped = stop_reason(workflow) is not None
+    if status.rollback is not None and not _is_retried(status, stopped=stopped):
         return _ROLLBACK_PHASES[status.rollback.phase]
     if status.validation_results and status.validation_results.validation_errors:
         return Phase.FAILED
+    if stopped and not status.tokens and _needs_no_undoing(workflow):
+        return _ended_early(workflow)
     if status.execution_plan is None:
         return Phase.PLANNING if status.planning_start_time else Phase.PENDING
-    if status.approval is not None and status.approval.required:
-        waiting = _UNAPPROVED.get(status.approval.decision)
-        return waiting or _executing(workflow)
-    return _executing(workflow)
+    return Phase.EXECUTING if stopped else _going_on(status)
 
 
-def _executing(workflow: WorkflowExecution) -> Phase:
-    status = workflow.status
-    done = status.execution_complete_time is not None and not status.tokens
-    if done and critical_failure(workflow) is None:
+def _going_on(status: WorkflowStatus) -> Phase:
+    """Return the phase of a planned workflow that nothing has stopped."""
+    approval = status.approval
+    if approval is not None and approval.required and not approval.decision:
+        return Phase.AWAITING_APPROVAL
+    if status.control is not None and status.control.paused:
+        return Phase.PAUSED
+    if status.execution_complete_time is not None and _is_quiet(status):
         return Phase.COMPLETED
-    return Phase.EXECUTING
+    gated = any(step.reason is StepReason.AWAITING_APPROVAL for step in status.steps)
+    return Phase.AWAITING_APPROVAL if gated and not status.tokens else Phase.EXECUTING
+
+
+def _ended_early(workflow: WorkflowExecution) -> Phase:
+    """Return the end of a workflow that stops without anything to undo."""
+    control = workflow.status.control
+    asked = control is not None and control.stop is not None
+    if asked:
+        return Phase.CANCELLED
+    denied = stop_reason(workflow) in {StepReason.APPROVAL_REJECTED, StepReason.APPROVAL_EXPIRED}
+    return Phase.FAILED if denied else Phase.EXECUTING
+
+
+def _needs_no_undoing(workflow: WorkflowExecution) -> bool:
+    """Return whether nothing was started, or a person wants what was done to stay."""
+    begun = any(step.attempts for step in workflow.status.steps)
+    return not begun or (is_cancelled(workflow) and _is_quiet(workflow.status))
+
+
+def _is_quiet(status: WorkflowStatus) -> bool:
+    """Return whether no token is held and no step can move any more."""
+    return not status.tokens and all(step.phase in SETTLED_STEP_PHASES for step in status.steps)
+
+
+def _is_retried(status: WorkflowStatus, *, stopped: bool) -> bool:
+    """Return whether a person sent a Degraded workflow forward again."""
+    rollback = status.rollback
+    waiting = rollback is not None and rollback.phase is RollbackPhase.AWAITING_TRIGGER
+    return waiting and not (stopped and _is_quiet(status))
 
 
 def derive(workflow: WorkflowExecution, after: WorkflowStatus, *, now: datetime) -> WorkflowStatus:
-    """Return `after` with phase, reason, message, conditions and observedGeneration filled in.
+    """Return `after` with everything derived filled in: phase, conditions, time held.
 
     Raises:
         IllegalTransitionError: when the phase cannot be reached from the present one.
@@ -97,7 +117,7 @@ def derive(workflow: WorkflowExecution, after: WorkflowStatus, *, now: datetime)
     phase = phase_of(changed)
     if not is_legal(workflow.status.phase, phase):
         raise IllegalTransitionError(workflow.status.phase, phase)
-    reason, message = _explain(changed, phase)
+    reason, message = explain(changed, phase)
     generation = workflow.metadata.generation
     conditions = merged(
         workflow.status.conditions,
@@ -106,7 +126,7 @@ def derive(workflow: WorkflowExecution, after: WorkflowStatus, *, now: datetime)
         generation=generation,
     )
     return msgspec.structs.replace(
-        after,
+        _held(after, phase, now=now),
         phase=phase,
         reason=reason,
         message=message,
@@ -115,33 +135,14 @@ def derive(workflow: WorkflowExecution, after: WorkflowStatus, *, now: datetime)
     )
 
 
-def _explain(workflow: WorkflowExecution, phase: Phase) -> tuple[str, str]:
-    status = workflow.status
-    failed = critical_failure(workflow)
-    if phase is Phase.AWAITING_APPROVAL and status.approval:
-        return "ApprovalRequired", status.approval.reason
-    if status.validation_results and status.validation_results.validation_errors:
-        first, *others = status.validation_results.validation_errors
-        more = f" (and {len(others)} more in status.validationResults)" if others else ""
-        reason = first.split(": ")[1] if first.count(": ") > 1 else "ValidationFailed"
-        return reason, f"{first[: _MAX_MESSAGE - len(more)]}{more}"
-    if failed is None:
-        if phase is Phase.FAILED and status.approval:
-            return f"Approval{status.approval.decision}", status.approval.reason
-        return str(phase), ""
-    cause = f"step {failed.name} failed: {failed.message or failed.error_type}"
-    return "StepFailed", _with_rollback(workflow, cause)[:_MAX_MESSAGE]
-
-
-def _with_rollback(workflow: WorkflowExecution, cause: str) -> str:
-    rollback = workflow.status.rollback
-    if rollback is None:
-        return cause
-    if rollback.phase is RollbackPhase.AWAITING_TRIGGER:
-        return f"{cause}; set spec.control to rollback to undo the completed steps"
-    undone = sum(step.phase == "Completed" for step in rollback.steps)
-    skipped = [step.name for step in rollback.steps if step.phase == "Skipped"]
-    failed = [step.name for step in rollback.steps if step.phase == "Failed"]
-    text = f"{cause}; {undone} of {len(rollback.steps)} steps undone"
-    text += f"; undo failed: {', '.join(failed)}" if failed else ""
-    return text + (f"; not undone: {', '.join(skipped)}" if skipped else "")
+def _held(status: WorkflowStatus, phase: Phase, *, now: datetime) -> WorkflowStatus:
+    """Keep count of the time that a started workflow waits for people."""
+    if phase in HELD_PHASES:
+        since = status.held_since or (now if status.execution_start_time else None)
+        return msgspec.structs.replace(status, held_since=since)
+    if status.held_since is None:
+        return status
+    waited = int((now - status.held_since).total_seconds())
+    return msgspec.structs.replace(
+        status, held_since=None, held_seconds=status.held_seconds + max(0, waited)
+    )

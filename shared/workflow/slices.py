@@ -12,7 +12,17 @@ import msgspec
 from shared.api.workflow_status import StepStatus, WorkflowStatus
 from shared.contracts.subjects import Service
 
-DERIVED: Final = frozenset({"phase", "reason", "message", "conditions", "observed_generation"})
+DERIVED: Final = frozenset(
+    {
+        "phase",
+        "reason",
+        "message",
+        "conditions",
+        "observed_generation",
+        "held_since",
+        "held_seconds",
+    }
+)
 
 _FIELDS: Final[Mapping[Service, frozenset[str]]] = {
     Service.PLANNER: frozenset(
@@ -31,6 +41,7 @@ _FIELDS: Final[Mapping[Service, frozenset[str]]] = {
     ),
     Service.ORCHESTRATOR: frozenset(
         {
+            "control",
             "tokens",
             "last_fence",
             "active_steps",
@@ -46,6 +57,7 @@ _FIELDS: Final[Mapping[Service, frozenset[str]]] = {
             "health",
             "completed_steps",
             "failed_steps",
+            "timed_out_at",
             "failed_step",
             "failed_action",
             "error_type",
@@ -62,7 +74,10 @@ _STEP_FIELDS: Final[Mapping[Service, frozenset[str]]] = {
     Service.ORCHESTRATOR: frozenset(
         {
             "phase",
+            "reason",
             "message",
+            "next_attempt_time",
+            "error_type",
             "execution_ref",
             "attempts",
             "retries_attempted",
@@ -72,7 +87,9 @@ _STEP_FIELDS: Final[Mapping[Service, frozenset[str]]] = {
     Service.MONITOR: frozenset(
         {
             "phase",
+            "reason",
             "message",
+            "next_attempt_time",
             "start_time",
             "completion_time",
             "error_type",

@@ -1,7 +1,8 @@
 """The table of legal phase transitions (requirements C1); all others are refused.
 
-`docs/states.md` is generated from it. A write that plans and finishes planning at once
-passes through Planning, so its two hops count as one legal move.
+A single write may pass through a phase that nobody sees: planning begins and ends at once,
+and what waits for people for one reason may, by one answer, wait for another. Those two
+hops count as one legal move.
 """
 
 from collections.abc import Mapping
@@ -28,17 +29,21 @@ LEGAL: Final[Mapping[Phase, frozenset[Phase]]] = {
     ),
     Phase.PAUSED: frozenset({Phase.EXECUTING, Phase.CANCELLED}),
     Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED}),
-    Phase.DEGRADED: frozenset({Phase.ROLLING_BACK}),
+    Phase.DEGRADED: frozenset({Phase.ROLLING_BACK, Phase.EXECUTING}),
     Phase.COMPLETED: frozenset(),
     Phase.FAILED: frozenset(),
     Phase.ROLLED_BACK: frozenset(),
     Phase.ROLLBACK_FAILED: frozenset(),
     Phase.CANCELLED: frozenset(),
 }
+THROUGH: Final[Mapping[Phase, frozenset[Phase]]] = {
+    Phase.PENDING: LEGAL[Phase.PLANNING],
+    Phase.PAUSED: frozenset({Phase.AWAITING_APPROVAL, Phase.COMPLETED}),
+    Phase.AWAITING_APPROVAL: frozenset({Phase.PAUSED}),
+}
+"""What a single write may reach by two hops, the one between unseen."""
 
 
 def is_legal(before: Phase, after: Phase) -> bool:
     """Return whether a single write may move a workflow from `before` to `after`."""
-    if before is after or after in LEGAL[before]:
-        return True
-    return before is Phase.PENDING and after in LEGAL[Phase.PLANNING]
+    return before is after or after in LEGAL[before] or after in THROUGH.get(before, frozenset())

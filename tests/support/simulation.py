@@ -25,7 +25,8 @@ from shared.api.workflow_status import WorkflowStatus
 from shared.contracts.subjects import Service
 from shared.ids import ExecutionName, Uid
 from shared.workflow import slices
-from shared.workflow.phases import critical_failure, derive
+from shared.workflow.phases import derive
+from shared.workflow.stopping import critical_failure
 from tests.support.builders import NOW
 
 ACTORS: Final = ("orchestrator", "executor", "monitor", "rollback")

@@ -20,7 +20,7 @@ from shared.api.workflow_status import (
 )
 from shared.workflow.durations import render
 from shared.workflow.graph import dependencies
-from shared.workflow.phases import critical_failure
+from shared.workflow.stopping import critical_failure
 
 _IN_FLIGHT = frozenset({StepPhase.QUEUED, StepPhase.RUNNING, StepPhase.VERIFYING})
 _RETRY_COST = 0.05

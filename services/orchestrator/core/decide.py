@@ -24,7 +24,7 @@ from shared.api.workflow_status import StepStatus, Token, WorkflowStatus
 from shared.ids import ExecutionName
 from shared.workflow.executions import name_of
 from shared.workflow.graph import dependencies
-from shared.workflow.phases import critical_failure
+from shared.workflow.stopping import critical_failure
 
 Executions = Mapping[ExecutionName, KubernetesExecution]
 

@@ -4,6 +4,7 @@ from shared.api.enums import ExecutionKind, Intent
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.effects.catalogue import CATALOGUE, canonical
+from shared.workflow.definition import steps_of
 from shared.workflow.executions import new_execution
 
 
@@ -17,7 +18,7 @@ def forward_execution(
     intent: Intent = Intent.RUN,
 ) -> KubernetesExecution:
     """Return the execution that carries out (or settles, or voids) one attempt of a step."""
-    step = next(s for s in workflow.spec.workflow_definition.steps if s.name == step_name)
+    step = steps_of(workflow)[step_name]
     action = canonical(step.action)
     if action is None:
         message = f"step {step_name} was planned with the unknown action {step.action!r}"

@@ -17,7 +17,7 @@ from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus, Token
 from shared.ids import ExecutionName
 from shared.workflow.executions import name_of
-from shared.workflow.phases import critical_failure
+from shared.workflow.stopping import critical_failure
 
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):

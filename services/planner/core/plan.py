@@ -18,6 +18,7 @@ from shared.api.workflow_spec import Step, WorkflowDefinition
 from shared.api.workflow_status import ExecutionPlan, StepStatus
 from shared.effects.catalogue import CATALOGUE, canonical
 from shared.workflow import durations
+from shared.workflow.definition import definition_of
 from shared.workflow.graph import step_numbers
 
 __all__ = ["digest_of", "initial_steps", "make_plan", "step_timeout"]
@@ -25,7 +26,7 @@ __all__ = ["digest_of", "initial_steps", "make_plan", "step_timeout"]
 
 def make_plan(workflow: WorkflowExecution, *, revision: int = 1) -> ExecutionPlan:
     """Return the plan of a workflow that `validate` found nothing wrong with."""
-    definition = workflow.spec.workflow_definition
+    definition = definition_of(workflow)
     graph = build_graph(definition)
     levels = batches(graph, step_numbers(definition))
     order = [name for level in levels for name in level]
@@ -47,7 +48,7 @@ def make_plan(workflow: WorkflowExecution, *, revision: int = 1) -> ExecutionPla
 
 def initial_steps(workflow: WorkflowExecution, plan: ExecutionPlan) -> list[StepStatus]:
     """Return a Pending entry for each step of the plan, in the order of the definition."""
-    definition = workflow.spec.workflow_definition
+    definition = definition_of(workflow)
     numbers = step_numbers(definition)
     named = set(plan.order)
     return [
@@ -63,7 +64,7 @@ def digest_of(workflow: WorkflowExecution) -> str:
     Spellings that mean the same (an alias, a step named by number, either way of giving
     dependencies) give the same digest.
     """
-    definition = workflow.spec.workflow_definition
+    definition = definition_of(workflow)
     strategy = workflow.spec.execution_strategy
     needs, numbers = dependencies(definition), step_numbers(definition)
     content = {

@@ -13,6 +13,7 @@ from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Rollback, WorkflowStatus
 from shared.effects.catalogue import CATALOGUE, canonical
 from shared.ids import ExecutionName
+from shared.workflow.definition import steps_of
 from shared.workflow.executions import new_execution
 from shared.workflow.phases import rollback_is_due
 
@@ -57,7 +58,7 @@ def wanted_execution(
     action = canonical(inverse.rollback_action)
     if action is None or inverse.rollback_parameters is None:
         return None
-    spec = next(s for s in workflow.spec.workflow_definition.steps if s.name == step.name)
+    spec = steps_of(workflow)[step.name]
     return new_execution(
         workflow,
         step.name,

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 import yaml
 
-from shared.api.workflow_spec import ExecutionStrategy, WorkflowSpec
+from shared.api.workflow_spec import AdaptiveOrchestration, ExecutionStrategy, WorkflowSpec
 from tests.support.servers import CRDS
 from tools import crd_rules
 from tools.generate_crds import rendered
 
-CONTROL: Final = {"control", "execution_strategy"}
+CONTROL: Final = {"control", "execution_strategy", "adaptive_orchestration"}
 CHANGEABLE: Final = {"max_parallel_steps"}
 
 FILES: Final = sorted(rendered())
@@ -43,6 +43,7 @@ def test_whatever_may_not_change_is_frozen() -> None:
     for struct, frozen, free in (
         (WorkflowSpec, crd_rules._FROZEN, CONTROL),
         (ExecutionStrategy, crd_rules._FROZEN_STRATEGY, CHANGEABLE),
+        (AdaptiveOrchestration, crd_rules._FROZEN_ADAPTIVE, {"adjustments"}),
     ):
         names = {each.name: each.encode_name for each in msgspec.structs.fields(struct)}
         assert {names[name] for name in names.keys() - free} == set(frozen)

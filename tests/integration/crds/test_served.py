@@ -10,7 +10,7 @@ from msgspec.structs import fields
 
 from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION, Kind
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import ExecutionStrategy
+from shared.api.workflow_spec import AdaptiveOrchestration, ExecutionStrategy
 from shared.kube.apply import to_json
 from tests.support.kubectl import Kubectl, Object
 from tests.support.namespaces import empty_namespace
@@ -23,6 +23,7 @@ KINDS: Final = (WORKFLOW_EXECUTION, KUBERNETES_EXECUTION)
 STEPS: Final = "spec.workflowDefinition.steps"
 DEPENDENCIES: Final = "spec.workflowDefinition.dependencies"
 STRATEGY_FIELDS: Final = {each.encode_name for each in fields(ExecutionStrategy)}
+ADAPTIVE_FIELDS: Final = {each.encode_name for each in fields(AdaptiveOrchestration)}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_the_server_describes_every_field(kubectl: Kubectl, kind: Kind) -> None:
     ("path", "expected"),
     [
         ("wfe.spec.workflowDefinition.steps", ["dependsOn", "Steps that must be verified before"]),
-        ("wfe.spec.control", ["pause, cancel or rollback", "ENUM"]),
+        ("wfe.spec.control", ["pause, resume, cancel", "ENUM"]),
         ("wfe.status.tokens", ["Ledger of steps in flight"]),
         ("kex.spec.parameters.scaleDeployment", ["replicas", "Replicas to end up with"]),
         ("kex.status.rollbackInformation", ["rollbackAction", "Action that restores"]),
@@ -189,7 +190,7 @@ FROZEN: Final[dict[str, Any]] = {
     "workflowDefinition": {"steps": [notify("other")]},
     "rollbackStrategy": {"type": "Manual"},
     "remediationRequestRef": {"name": "other"},
-    "adaptiveOrchestration": {"dynamicStepAdjustment": True},
+    "dynamicStepAdjustment": True,
     "conditionOverrides": {"notify_only": {}},
     "deadline": "9m",
     "approvalRequired": True,
@@ -206,6 +207,8 @@ def test_what_was_asked_for_cannot_change(kubectl: Kubectl, field: str) -> None:
     change: Object = {field: FROZEN[field]}
     if field in STRATEGY_FIELDS:
         change = {"executionStrategy": change}
+    if field in ADAPTIVE_FIELDS:
+        change = {"adaptiveOrchestration": change}
     _make_sure_of(kubectl, "frozen")
 
     done = kubectl.run("patch", "wfe", "frozen", "--type=merge", "-p", json.dumps({"spec": change}))

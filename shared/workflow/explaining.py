@@ -1,0 +1,93 @@
+"""Reason and message of a phase, for people: what happened, and what they can do."""
+
+from shared.api.enums import Phase, RollbackPhase, StepPhase, StepReason
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_status import WorkflowStatus
+from shared.workflow.stopping import critical_failure, stop_reason
+
+_MAX_MESSAGE = 256
+
+
+def explain(workflow: WorkflowExecution, phase: Phase) -> tuple[str, str]:
+    """Return the CamelCase reason and the sentence that go with a phase."""
+    status = workflow.status
+    if status.validation_results and status.validation_results.validation_errors:
+        return _defects(status.validation_results.validation_errors)
+    if phase is Phase.AWAITING_APPROVAL:
+        return "ApprovalRequired", _approval_message(status)[:_MAX_MESSAGE]
+    if phase is Phase.PAUSED:
+        return "Paused", "nothing new starts; set spec.control to resume"
+    if phase is Phase.CANCELLED:
+        return "Cancelled", f"{_progress(status)} when it was cancelled"
+    stopped = stop_reason(workflow)
+    if stopped is None:
+        return str(phase), ""
+    reason, cause = _cause(workflow, stopped)
+    return reason, _with_rollback(status, cause)[:_MAX_MESSAGE]
+
+
+def _defects(errors: list[str]) -> tuple[str, str]:
+    first, *others = errors
+    more = f" (and {len(others)} more in status.validationResults)" if others else ""
+    reason = first.split(": ")[1] if first.count(": ") > 1 else "ValidationFailed"
+    return reason, f"{first[: _MAX_MESSAGE - len(more)]}{more}"
+
+
+def _approval_message(status: WorkflowStatus) -> str:
+    approval = status.approval
+    if approval is None:
+        return ""
+    waiting = {
+        name: gate
+        for name, gate in approval.gates.items()
+        if not gate.decision and any(s.name == name for s in status.steps)
+    }
+    if approval.required and not approval.decision:
+        asked, reason = approval.request_ref, approval.reason
+    elif waiting:
+        name, gate = next(iter(waiting.items()))
+        asked, reason = gate.request_ref, gate.reason or f"step {name} needs approval"
+    else:
+        return "a step needs approval"
+    return f"{reason}; decide on AIApprovalRequest {asked.name}" if asked else reason
+
+
+def _cause(workflow: WorkflowExecution, stopped: StepReason) -> tuple[str, str]:
+    status = workflow.status
+    match stopped:
+        case StepReason.CANCELLED:
+            return "RollbackRequested", f"{_progress(status)} when the rollback was asked for"
+        case StepReason.TIMED_OUT:
+            return "TimedOut", f"time was up with {_progress(status)}"
+        case StepReason.APPROVAL_REJECTED | StepReason.APPROVAL_EXPIRED if status.approval:
+            approval = status.approval
+            by = f" by {approval.decided_by}" if approval.decided_by else ""
+            said = approval.message or approval.reason
+            return str(stopped), f"{approval.decision.lower()}{by}: {said}"
+        case _:
+            failed = critical_failure(workflow)
+            if failed is None:
+                return str(stopped), ""
+            return "StepFailed", f"step {failed.name} failed: {failed.message or failed.error_type}"
+
+
+def _progress(status: WorkflowStatus) -> str:
+    done = sum(step.phase is StepPhase.COMPLETED for step in status.steps)
+    return f"{done} of {len(status.steps)} steps were completed"
+
+
+def _with_rollback(status: WorkflowStatus, cause: str) -> str:
+    rollback = status.rollback
+    if rollback is None:
+        return cause
+    if rollback.phase is RollbackPhase.AWAITING_TRIGGER:
+        return (
+            f"{cause}; set spec.control to rollback to undo the completed steps, or to retry "
+            "to go on from the failed one"
+        )
+    undone = sum(step.phase == "Completed" for step in rollback.steps)
+    skipped = [step.name for step in rollback.steps if step.phase == "Skipped"]
+    failed = [step.name for step in rollback.steps if step.phase == "Failed"]
+    text = f"{cause}; {undone} of {len(rollback.steps)} steps undone"
+    text += f"; undo failed: {', '.join(failed)}" if failed else ""
+    return text + (f"; not undone: {', '.join(skipped)}" if skipped else "")
