@@ -5,10 +5,21 @@ from typing import Final, Self
 from cli.demo.errors import DemoError
 from cli.demo.kubectl import Kubectl
 from cli.demo.place import CRDS
-from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
+from shared.api.groups import (
+    AI_APPROVAL_REQUEST,
+    KUBERNETES_EXECUTION,
+    NOTIFICATION_REQUEST,
+    WORKFLOW_EXECUTION,
+)
 
 NAMESPACE: Final = "mendflow-demo"
 _LABEL: Final = "kubernaut.ai/made-by=mendflow-demo"
+_KINDS: Final = (
+    WORKFLOW_EXECUTION,
+    KUBERNETES_EXECUTION,
+    AI_APPROVAL_REQUEST,
+    NOTIFICATION_REQUEST,
+)
 
 
 class Installation:
@@ -40,7 +51,7 @@ class Installation:
 
     def _install(self) -> None:
         self._make_namespace()
-        for kind in (WORKFLOW_EXECUTION, KUBERNETES_EXECUTION):
+        for kind in _KINDS:
             # Kinds that are in use are somebody's: neither changed now nor removed later.
             if self._exists("crd", kind.crd_name):
                 continue

@@ -11,11 +11,17 @@ from services.watcher.core.observe import (
     DELETED,
     Observation,
     Seen,
+    observe_approval,
     observe_execution,
     observe_workflow,
     seen,
 )
-from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION, Kind
+from shared.api.groups import (
+    AI_APPROVAL_REQUEST,
+    KUBERNETES_EXECUTION,
+    WORKFLOW_EXECUTION,
+    Kind,
+)
 from shared.api.meta import CORRELATION_ANNOTATION
 from shared.contracts import bell, subjects
 from shared.contracts.bell import Bell
@@ -33,6 +39,7 @@ Observe = Callable[..., Observation | None]
 _OBSERVED = (
     (WORKFLOW_EXECUTION, observe_workflow),
     (KUBERNETES_EXECUTION, observe_execution),
+    (AI_APPROVAL_REQUEST, observe_approval),
 )
 _PUBLISHING = 32
 """Bells on their way at once; a relist of thousands must not wait for each in turn."""

@@ -9,14 +9,20 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Final, Protocol
 
 import structlog
 
-from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
+from shared.api.groups import (
+    AI_APPROVAL_REQUEST,
+    KUBERNETES_EXECUTION,
+    NOTIFICATION_REQUEST,
+    WORKFLOW_EXECUTION,
+    Kind,
+)
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
 from shared.bus.jetstream import JetStreamBus
@@ -41,7 +47,12 @@ from shared.workflow.phases import IllegalTransitionError, derive
 
 _PREFLIGHT_S: Final = 2.0
 _WITHOUT_BUS: Final = "degraded: not connected; work goes on from walks, more slowly"
-NEEDED: Final = (WORKFLOW_EXECUTION, KUBERNETES_EXECUTION)
+_ALL_NEED: Final = (WORKFLOW_EXECUTION, KUBERNETES_EXECUTION)
+NEEDED: Final[Mapping[Service, tuple[Kind, ...]]] = dict.fromkeys(Service, _ALL_NEED) | {
+    Service.WATCHER: (*_ALL_NEED, AI_APPROVAL_REQUEST),
+    Service.PLANNER: (*_ALL_NEED, AI_APPROVAL_REQUEST, NOTIFICATION_REQUEST),
+}
+"""The kinds that must be there before a service is ready."""
 
 
 class Runnable(Protocol):
@@ -174,7 +185,7 @@ class Process:
         told = ""
         while not self._stopping.is_set():
             try:
-                missing = await missing_crds(cluster, NEEDED)
+                missing = await missing_crds(cluster, NEEDED[service])
                 problem = f"missing CRD {', '.join(missing)}" if missing else ""
             except MendflowError as error:
                 problem = f"API server: {error}"

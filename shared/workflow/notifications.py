@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
-from shared.api.meta import WORKFLOW_UID_LABEL, ObjectMeta
+from shared.api.meta import CORRELATION_ANNOTATION, WORKFLOW_UID_LABEL, ObjectMeta
 from shared.api.notification import (
     Channel,
     NotificationRequest,
@@ -53,6 +53,7 @@ def notification_for(
             name=notification_name(workflow, event),
             namespace=meta.namespace,
             labels={WORKFLOW_UID_LABEL: str(meta.uid)},
+            annotations={CORRELATION_ANNOTATION: correlation_of(workflow)},
             owner_references=[owner_of(workflow)],
         ),
         spec=NotificationSpec(

@@ -29,13 +29,29 @@ if TYPE_CHECKING:
 
 WFE: Final = "workflowexecution.kubernaut.ai"
 KEX: Final = "kubernetesexecution.kubernaut.ai"
+AIAR: Final = "approval.kubernaut.ai"
+NOTIF: Final = "notification.kubernaut.ai"
 OWNER: Final = Right("update", WFE, "workflowexecutions/finalizers")
+
+LIMITS: Final = {Right(verb, "", "configmaps") for verb in ("get", "list", "watch")}
+"""Settings that may change while a service runs."""
 
 RARELY_USED: Final[Mapping[str, set[Right]]] = {
     "watcher": set(),
-    "planner": set(),
+    "planner": {
+        OWNER,
+        *LIMITS,
+        Right("get", "remediation.kubernaut.io", "remediationrequests"),  # on that way only
+        Right("create", AIAR, "aiapprovalrequests"),  # when a plan needs a person
+        Right("get", AIAR, "aiapprovalrequests"),
+        Right("expire", AIAR, "aiapprovalrequests"),  # asked by admission, never a request
+        Right("patch", AIAR, "aiapprovalrequests/status"),
+        Right("create", NOTIF, "notificationrequests"),
+        Right("get", NOTIF, "notificationrequests"),  # only when a create meets its first try
+    },
     "orchestrator": {
         OWNER,  # asked by admission, on behalf of a create
+        *LIMITS,
         Right("patch", KEX, "kubernetesexecutions/status"),  # cancels what nobody claimed
     },
     "executor": {
@@ -130,10 +146,15 @@ def test_dangerous_rights_are_granted_to_nobody(service: str) -> None:
         ("orchestrator", "delete kubernetesexecutions", False),
         ("orchestrator", "patch workflowexecutions", False),
         ("planner", "create kubernetesexecutions", False),
+        ("planner", "create aiapprovalrequests", True),
+        ("planner", "get configmaps", False),
+        ("planner", "get configmaps --namespace=kubernaut-system", True),
+        ("orchestrator", "patch aiapprovalrequests --subresource=status", False),
         ("monitor", "get deployments", False),
         ("rollback", "create kubernetesexecutions", True),
         ("rollback", "patch deployments", False),
         ("watcher", "patch workflowexecutions --subresource=status", False),
+        ("watcher", "patch aiapprovalrequests --subresource=status", False),
     ],
 )
 def test_the_server_agrees(

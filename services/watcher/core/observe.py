@@ -1,7 +1,7 @@
 """What a change of a raw object means for anybody, or None.
 
-Status-only changes are not worth a bell unless the phase moved: each service says itself
-what it wrote, and the resync covers what nobody said.
+Status-only changes are not worth a bell unless the phase moved, or a person decided: each
+service says itself what it wrote, and the resync covers what nobody said.
 """
 
 from typing import Any
@@ -20,6 +20,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     generation: int
     phase: str
+    decision: str = ""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +41,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
 def seen(raw: Object) -> Seen:
     """Return what has to be remembered of an object."""
+    status = raw.get("status", {})
     return Seen(
         generation=raw["metadata"].get("generation", 0),
-        phase=raw.get("status", {}).get("phase", ""),
+        phase=status.get("phase", ""),
+        decision=status.get("decision", ""),
     )
 
 
@@ -85,6 +88,24 @@ def observe_execution(type_: str, raw: Object, *, before: Seen | None) -> Observ
         namespace=meta["namespace"],
         step=spec.get("stepName", ""),
         execution=meta["name"],
+        event_id=_event_id(raw, type_),
+        generation=meta.get("generation", 0),
+        resource_version=meta["resourceVersion"],
+    )
+
+
+def observe_approval(type_: str, raw: Object, *, before: Seen | None) -> Observation | None:
+    """Return what happened to a request for approval, under the uid of the waiting workflow."""
+    meta, spec = raw["metadata"], raw.get("spec", {})
+    reference = spec.get("workflowExecutionRef", {})
+    if (type_ != DELETED and before == seen(raw)) or not reference.get("uid"):
+        return None
+    return Observation(
+        fact=Fact.APPROVAL_CHANGED,
+        uid=reference["uid"],
+        workflow=reference["name"],
+        namespace=meta["namespace"],
+        step=spec.get("step", ""),
         event_id=_event_id(raw, type_),
         generation=meta.get("generation", 0),
         resource_version=meta["resourceVersion"],

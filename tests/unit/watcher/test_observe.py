@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from services.watcher.core.observe import observe_execution, observe_workflow, seen
+from services.watcher.core.observe import (
+    observe_approval,
+    observe_execution,
+    observe_workflow,
+    seen,
+)
 from shared.contracts.subjects import Fact
 
 Object = dict[str, Any]
@@ -34,6 +39,19 @@ def _execution(*, version: str = "6", phase: str = "Running") -> Object:
         },
         "spec": {"stepName": "a", "workflowExecutionRef": {"name": "fix", "uid": "w1"}},
         "status": {"phase": phase},
+    }
+
+
+def _approval(*, version: str = "7", decision: str = "") -> Object:
+    return {
+        "metadata": {
+            "name": "fix-approval",
+            "namespace": "shop",
+            "uid": "a1",
+            "resourceVersion": version,
+        },
+        "spec": {"step": "b", "workflowExecutionRef": {"name": "fix", "uid": "w1"}},
+        "status": {"decision": decision, "message": version},
     }
 
 
@@ -94,6 +112,45 @@ def test_an_execution_of_nobody_rings_no_bell() -> None:
     raw["metadata"]["labels"] = {}
 
     assert observe_execution("ADDED", raw, before=None) is None
+
+
+@pytest.mark.parametrize(
+    ("type_", "raw", "before", "rings"),
+    [
+        ("ADDED", _approval(), None, True),
+        ("MODIFIED", _approval(decision="Approved"), seen(_approval()), True),
+        ("DELETED", _approval(), seen(_approval()), True),
+        ("MODIFIED", _approval(version="9"), seen(_approval()), False),
+    ],
+    ids=["asked", "decided", "deleted", "message only"],
+)
+def test_a_request_for_approval_rings_under_its_workflow(
+    type_: str, raw: Object, before: Any, rings: bool
+) -> None:
+    found = observe_approval(type_, raw, before=before)
+
+    assert (found is not None) is rings
+    if found is not None:
+        assert found.fact is Fact.APPROVAL_CHANGED
+        assert (found.uid, found.workflow, found.namespace) == ("w1", "fix", "shop")
+        assert (found.step, found.execution) == ("b", "")
+
+
+def test_a_decision_rings_under_an_id_of_the_request() -> None:
+    ids = [
+        found.event_id
+        for type_ in ("MODIFIED", "DELETED")
+        if (found := observe_approval(type_, _approval(decision="Rejected"), before=None))
+    ]
+
+    assert ids == ["a1:7", "a1:7:deleted"]
+
+
+def test_a_request_of_nobody_rings_no_bell() -> None:
+    raw = _approval()
+    raw["spec"]["workflowExecutionRef"] = {"name": "fix"}
+
+    assert observe_approval("ADDED", raw, before=None) is None
 
 
 def test_two_watchers_ring_under_the_same_id_and_a_deletion_under_its_own() -> None:
