@@ -44,7 +44,7 @@ def standings(workflow: WorkflowExecution) -> dict[str, Standing]:
     found: dict[str, Standing] = {}
     for name in plan.order if plan else ():
         step = effective.get(name)
-        if step is None or step.phase not in WAITING_PHASES:
+        if step is None or step.phase not in WAITING_PHASES or name in workflow.status.tokens:
             continue
         standing = _standing(needs[name], primaries.get(name, ""), effective, primaries)
         found[name] = standing
