@@ -4,7 +4,7 @@ from typing import Final, Self
 
 from cli.demo.errors import DemoError
 from cli.demo.kubectl import Kubectl
-from cli.demo.place import CRDS
+from cli.demo.place import ADMISSION, CRDS
 from shared.api.groups import (
     AI_APPROVAL_REQUEST,
     KUBERNETES_EXECUTION,
@@ -59,6 +59,9 @@ class Installation:
             self._kubectl.run("apply", "-f", str(CRDS / f"{kind.plural}.yaml"))
             established = ("--for=condition=Established", "--timeout=60s")
             self._kubectl.run("wait", f"crd/{kind.crd_name}", *established)
+        # What a whole cluster obeys is for its owner to install.
+        if not self._remove:
+            self._kubectl.run("apply", "-f", str(ADMISSION))
 
     def _make_namespace(self) -> None:
         if self._exists("namespace", NAMESPACE):

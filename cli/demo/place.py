@@ -17,6 +17,7 @@ from cli.demo.errors import DemoError
 ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLES: Final = ROOT / "examples"
 CRDS: Final = ROOT / "deploy" / "crds"
+ADMISSION: Final = ROOT / "deploy" / "admission"
 DEFAULT: Final = ROOT / "out" / "demo"
 _MARK: Final = ".mendflow-demo"
 

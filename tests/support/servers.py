@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.support import need
+from tests.support.admission import wait_until_effective
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 CRDS: Final = ROOT / "deploy" / "crds"
 RBAC: Final = ROOT / "deploy" / "rbac"
+ADMISSION: Final = ROOT / "deploy" / "admission"
 
 
 @contextmanager
@@ -30,12 +32,12 @@ def running_cluster(
 
 
 def install(kubeconfig: Path) -> None:
-    """Apply what is under deploy/crds and deploy/rbac, and wait until the kinds are served."""
-    if any(CRDS.glob("*.yaml")):
-        kubectl(kubeconfig, "apply", "-f", str(CRDS))
-        kubectl(kubeconfig, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    if any(RBAC.glob("*.yaml")):
-        kubectl(kubeconfig, "apply", "-f", str(RBAC))
+    """Apply what is under deploy/, and wait until it is in force."""
+    kubectl(kubeconfig, "apply", "-f", str(CRDS))
+    kubectl(kubeconfig, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    kubectl(kubeconfig, "apply", "-f", str(RBAC))
+    kubectl(kubeconfig, "apply", "-f", str(ADMISSION))
+    wait_until_effective(kubeconfig)
 
 
 def kubectl(kubeconfig: Path, *words: str, given: str | None = None) -> str:

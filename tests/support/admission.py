@@ -1,0 +1,72 @@
+"""What deploy/admission judges: requests for approval, and when its policies are in force."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.support.kubectl import Kubectl, Object
+from tests.support.workflows import notify, workflow
+
+SYSTEM: Final = "kubernaut-system"
+SUBMITTED_BY: Final = "kubernaut.ai/submitted-by"
+PLAN: Final = "3b1f"
+
+
+def approval(name: str, *, submitted_by: str = "", plan: str = PLAN) -> Object:
+    """Return an AIApprovalRequest as the planner makes it."""
+    return {
+        "apiVersion": "approval.kubernaut.ai/v1alpha1",
+        "kind": "AIApprovalRequest",
+        "metadata": {"name": name},
+        "spec": {
+            "workflowExecutionRef": {"name": "fix", "namespace": "shop", "uid": "w1"},
+            "planHash": plan,
+            "reason": "15 steps, threshold 10",
+            "totalSteps": 15,
+            "threshold": 10,
+            "requestedAt": "2026-01-02T03:04:05Z",
+            "submittedBy": submitted_by,
+            "changes": ["scale web to 4"],
+        },
+    }
+
+
+def answer(decision: str, by: str, **more: str) -> tuple[str, ...]:
+    """Return the words of `kubectl patch`, without kind and name, that answer a request."""
+    status = {"decision": decision, "decidedBy": by, **more}
+    return ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+
+
+def wait_until_effective(kubeconfig: Path) -> None:
+    """Wait until the policies are in force: each takes a moment from its creation."""
+    from deploy.local.kubectl import ensure_kubectl
+
+    kubectl = Kubectl(kubeconfig, namespace=SYSTEM, program=str(ensure_kubectl()))
+    plain = workflow("probe", [notify("a")])
+    forged = plain | {"metadata": {"name": "probe", "annotations": {SUBMITTED_BY: "nobody"}}}
+    _until(lambda: SUBMITTED_BY in _dry_run(kubectl, plain))
+    _until(lambda: "denied request" in _dry_run(kubectl, forged))
+    kubectl.apply(approval("probe"))
+    wrong = answer("Approved", "nobody")
+    _until(
+        lambda: (
+            "denied request"
+            in kubectl.run("patch", "aiar", "probe", "--dry-run=server", *wrong).stderr
+        )
+    )
+    kubectl.ok("delete", "aiar", "probe")
+
+
+def _dry_run(kubectl: Kubectl, body: Object) -> str:
+    words = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+    done = kubectl.run(*words, stdin=json.dumps(body))
+    return done.stdout + done.stderr
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "a policy does not come into force"
+        time.sleep(0.1)

@@ -1,0 +1,32 @@
+"""People with credentials of their own, who may do in one namespace what people may."""
+
+from typing import TYPE_CHECKING
+
+from tests.support.kubectl import Kubectl
+
+if TYPE_CHECKING:
+    from deploy.local.cluster import LocalCluster
+
+
+def stranger(cluster: "LocalCluster", name: str, namespace: str) -> Kubectl:
+    """Return kubectl of somebody with a certificate and no rights."""
+    from deploy.local.kubectl import ensure_kubectl
+
+    return Kubectl(cluster.kubeconfig_for(name), namespace=namespace, program=str(ensure_kubectl()))
+
+
+def person(cluster: "LocalCluster", admin: Kubectl, name: str) -> Kubectl:
+    """Return kubectl of somebody who may submit workflows and answer requests.
+
+    Args:
+        cluster: where they have their certificate from.
+        admin: grants the rights, in its namespace.
+        name: how the API server knows them.
+    """
+    resource = "workflowexecutions.workflowexecution.kubernaut.ai"
+    verbs = "--verb=get,list,watch,create,update,patch,delete"
+    admin.ok("create", "role", f"submit-{name}", verbs, f"--resource={resource}")
+    admin.ok("create", "rolebinding", f"submit-{name}", f"--role=submit-{name}", f"--user={name}")
+    approver = "--clusterrole=mendflow-approver"
+    admin.ok("create", "rolebinding", f"answer-{name}", approver, f"--user={name}")
+    return stranger(cluster, name, admin.namespace)
