@@ -23,7 +23,7 @@ from shared.workflow.explaining import explain
 from shared.workflow.stopping import is_cancelled, stop_reason
 from shared.workflow.transitions import is_legal
 
-HELD_PHASES: Final = frozenset({Phase.PAUSED, Phase.AWAITING_APPROVAL})
+HELD_PHASES: Final = frozenset({Phase.PAUSED, Phase.AWAITING_APPROVAL, Phase.DEGRADED})
 """Waiting for people; no timeout runs meanwhile."""
 _ROLLBACK_PHASES: Final = {
     RollbackPhase.NOT_REQUESTED: Phase.FAILED,
