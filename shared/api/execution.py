@@ -96,6 +96,9 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     max_retries: Annotated[int, Meta(ge=0, le=5, description="For information only.")] = 0
     approval_received: Annotated[bool, Meta(description="Approval of a gated action.")] = False
     dry_run: Annotated[bool, Meta(description="Only try; change nothing.")] = False
+    convergent: Annotated[
+        bool, Meta(description="Leave the target alone if the goal is already reached.")
+    ] = False
     pre_conditions: Annotated[
         list[StepCondition], Meta(max_length=16, description="Action-level preconditions.")
     ] = []

@@ -20,6 +20,8 @@ CORRELATION_ANNOTATION: Final = "kubernaut.ai/correlationID"
 SUBMITTED_BY_ANNOTATION: Final = "kubernaut.ai/submitted-by"
 """User who created a workflow; the API server sets it, nobody else can."""
 LAST_OPERATIONS_ANNOTATION: Final = "kubernaut.ai/last-operations"
+LOCKED_BY_ANNOTATION: Final = "kubernaut.ai/locked-by"
+"""Executions, all of one workflow, that changed a target last; it is theirs until they end."""
 
 
 class OwnerReference(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
