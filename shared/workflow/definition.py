@@ -4,7 +4,7 @@ Numbers are pinned before the first adjustment, since they are part of the names
 executions that exist already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -35,11 +35,11 @@ def steps_of(workflow: WorkflowExecution) -> dict[str, Step]:
 def adjusted(definition: WorkflowDefinition, adjustment: Adjustment) -> WorkflowDefinition:
     """Return the definition with steps taken out and put in; total, whatever is asked for."""
     numbers = step_numbers(definition)
-    removed = set(adjustment.remove)
+    removed = _spellings(adjustment.remove, numbers)
     kept = [
         _without(msgspec.structs.replace(step, step_number=numbers[step.name]), removed)
         for step in definition.steps
-        if step.name not in removed
+        if step.name not in adjustment.remove
     ]
     later: dict[str, list[str]] = {}
     highest = max(numbers.values(), default=0)
@@ -51,13 +51,19 @@ def adjusted(definition: WorkflowDefinition, adjustment: Adjustment) -> Workflow
     needs = {
         name: [need for need in needed if need not in removed]
         for name, needed in definition.dependencies.items()
-        if name not in removed
+        if name not in adjustment.remove
     }
     return msgspec.structs.replace(
         definition,
         steps=[_waiting(step, later) for step in (*kept, *added)],
         dependencies=needs,
     )
+
+
+def _spellings(names: Sequence[str], numbers: Mapping[str, int]) -> set[str]:
+    """Return all that others may call these steps: the name, and the number if it is no name."""
+    by_number = {str(numbers[name]) for name in names if name in numbers}
+    return {*names, *(by_number - numbers.keys())}
 
 
 def _without(step: Step, removed: set[str]) -> Step:

@@ -62,10 +62,22 @@ def lost_steps(workflow: WorkflowExecution) -> set[str]:
 
 def is_handled(workflow: WorkflowExecution, failed: StepStatus) -> bool:
     """Return whether a fallback of a failed step completed, or still may."""
-    steps = {step.name: step for step in workflow.status.steps}
-    own = [f for f, primary in fallbacks(definition_of(workflow)).items() if primary == failed.name]
-    over = {StepPhase.FAILED, StepPhase.SKIPPED}
-    return any(name in steps and steps[name].phase not in over for name in own)
+    return after_fallbacks(workflow, failed) is not State.LOST
+
+
+def after_fallbacks(workflow: WorkflowExecution, failed: StepStatus) -> State:
+    """Return whether a fallback stands in for a failed step, may yet do so, or never will."""
+    primaries = fallbacks(definition_of(workflow))
+    if failed.name not in primaries.values():
+        return State.LOST
+    lost = lost_steps(workflow)
+    steps = {
+        step.name: msgspec.structs.replace(step, phase=StepPhase.SKIPPED)
+        if step.name in lost
+        else step
+        for step in workflow.status.steps
+    }
+    return _stand_in(failed.name, steps, primaries)
 
 
 def _standing(
@@ -119,9 +131,34 @@ def _after(
 def _after_failed(
     step: StepStatus, steps: Mapping[str, StepStatus], primaries: Mapping[str, str]
 ) -> Standing:
-    phases = {steps[f].phase for f, primary in primaries.items() if primary == step.name}
-    if StepPhase.COMPLETED in phases:
-        return Standing(State.RELEASED)
-    if phases - {StepPhase.FAILED, StepPhase.SKIPPED}:
-        return Standing(State.OPEN)
-    return Standing(State.LOST, StepReason.DEPENDENCY_FAILED, step.name)
+    state = _stand_in(step.name, steps, primaries)
+    if state is State.LOST:
+        return Standing(state, StepReason.DEPENDENCY_FAILED, step.name)
+    return Standing(state)
+
+
+def _stand_in(failed: str, steps: Mapping[str, StepStatus], primaries: Mapping[str, str]) -> State:
+    """Answer for a failed step; a fallback that failed may have one of its own."""
+    found = {
+        _stands(steps[name], steps, primaries)
+        for name, primary in primaries.items()
+        if primary == failed and name in steps
+    }
+    for state in (State.RELEASED, State.OPEN):
+        if state in found:
+            return state
+    return State.LOST
+
+
+def _stands(
+    fallback: StepStatus, steps: Mapping[str, StepStatus], primaries: Mapping[str, str]
+) -> State:
+    match fallback.phase:
+        case StepPhase.COMPLETED:
+            return State.RELEASED
+        case StepPhase.FAILED:
+            return _stand_in(fallback.name, steps, primaries)
+        case StepPhase.SKIPPED:
+            return State.LOST
+        case _:
+            return State.OPEN

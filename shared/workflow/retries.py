@@ -12,6 +12,8 @@ TRANSIENT: Final = frozenset(
 )
 """What may go away by itself. An unknown outcome is shown to people, never tried again."""
 LONGEST_WAIT: Final = timedelta(hours=1)
+_LARGEST_EXPONENT: Final = 100
+"""Beyond it a wait is an hour anyway, and a float ends somewhere."""
 
 
 def policy_of(step: Step, strategy: ExecutionStrategy) -> RetryPolicy:
@@ -25,7 +27,7 @@ def delay(policy: RetryPolicy, attempt: int) -> timedelta:
     """Return the wait after a failed attempt: initialDelay x multiplier^(attempt-1), capped."""
     longest = durations.parse(policy.max_delay) if policy.max_delay else LONGEST_WAIT
     first = durations.parse(policy.initial_delay).total_seconds()
-    seconds = first * policy.multiplier ** (attempt - 1)
+    seconds = first * policy.multiplier ** min(attempt - 1, _LARGEST_EXPONENT)
     return min(longest, timedelta(seconds=min(seconds, LONGEST_WAIT.total_seconds())))
 
 

@@ -16,11 +16,13 @@ _DENIED: Final = {
 
 def critical_failure(workflow: WorkflowExecution) -> StepStatus | None:
     """Return the first failed step (in plan order) that is neither tolerated nor handled."""
-    failed = [step for step in workflow.status.steps if step.phase is StepPhase.FAILED]
+    failed = {step.name: step for step in workflow.status.steps if step.phase is StepPhase.FAILED}
     if not failed:
         return None
     tolerated = {step.name for step in definition_of(workflow).steps if not step.critical_step}
-    for step in failed:
+    plan = workflow.status.execution_plan
+    planned = [failed[name] for name in (plan.order if plan else ()) if name in failed]
+    for step in planned or failed.values():
         if step.name not in tolerated and not is_handled(workflow, step):
             return step
     return None
