@@ -5,6 +5,7 @@ spec only: a status is what was observed, and nothing is observed by default.
 """
 
 import inspect
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Final
 
@@ -33,8 +34,7 @@ def _schema(info: mi.Type, *, defaults: bool) -> Schema:
         case mi.Metadata(type=inner):
             return _schema(inner, defaults=defaults) | _described(info)
         case mi.UnionType(types=types):
-            (inner,) = [each for each in types if not isinstance(each, mi.NoneType)]
-            return _schema(inner, defaults=defaults)
+            return _alternatives(types, defaults=defaults)
         case mi.StructType():
             return _struct(info, defaults=defaults)
         case mi.ListType():
@@ -43,6 +43,18 @@ def _schema(info: mi.Type, *, defaults: bool) -> Schema:
             return _map(info, defaults=defaults)
         case _:
             return _scalar(info)
+
+
+def _alternatives(types: Iterable[mi.Type], *, defaults: bool) -> Schema:
+    """Return one schema for a number or a text; each bound holds for its own type only."""
+    schemas = [_schema(t, defaults=defaults) for t in types if not isinstance(t, mi.NoneType)]
+    if len(schemas) == 1:
+        return schemas[0]
+    merged: Schema = {}
+    for schema in schemas:
+        merged |= {key: value for key, value in schema.items() if key != "type"}
+    alternatives = [{"type": schema["type"]} for schema in schemas]
+    return {"x-kubernetes-int-or-string": True, "anyOf": alternatives} | merged
 
 
 def _list(info: mi.ListType, *, defaults: bool) -> Schema:

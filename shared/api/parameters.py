@@ -1,6 +1,7 @@
 """Typed parameters of every action, as they stand in a step and in an execution.
 
 `Parameters` is a union keyed by action: exactly the key of the step's action may be set.
+In a step, a value may hold an expression (`${...}`); in an execution it never does.
 """
 
 from typing import Annotated
@@ -13,7 +14,7 @@ ObjectName = Annotated[
     Meta(
         min_length=1,
         max_length=253,
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?|.*\$\{.+\}.*)$",
         description="Name of the object, as Kubernetes spells it.",
     ),
 ]
@@ -21,7 +22,7 @@ Namespace = Annotated[
     str,
     Meta(
         max_length=63,
-        pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$",
+        pattern=r"^(([a-z0-9]([-a-z0-9]*[a-z0-9])?)?|.*\$\{.+\}.*)$",
         description="Namespace of the object; empty means the workflow's own.",
     ),
 ]
@@ -35,12 +36,30 @@ Duration = Annotated[
 ]
 
 
+Expression = Annotated[
+    str,
+    Meta(
+        max_length=1100,
+        pattern=r"^\$\{.+\}$",
+        description="An expression that gives the value.",
+    ),
+]
+
+
 class ScaleDeployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Set the replica count of a Deployment and wait until it is rolled out."""
 
     deployment: ObjectName
     namespace: Namespace = ""
-    replicas: Annotated[int, Meta(ge=0, le=1000, description="Replicas to end up with.")]
+    replicas: Annotated[
+        Annotated[int, Meta(ge=0, le=1000)] | Expression,
+        Meta(description="Replicas to end up with."),
+    ]
+
+    @property
+    def wanted(self) -> int:
+        """Return the replicas to end up with, once every expression has its value."""
+        return int(self.replicas)
 
 
 class RestartDeployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

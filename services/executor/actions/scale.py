@@ -30,9 +30,9 @@ def render(parameters: ScaleDeployment, live: Object, *, stamp: str) -> Change:
     del stamp
     before = int(live["spec"].get("replicas", 1))
     return Change(
-        patch={"spec": {"replicas": parameters.replicas}},
+        patch={"spec": {"replicas": parameters.wanted}},
         before={_REPLICAS: str(before)},
-        after={_REPLICAS: str(parameters.replicas)},
+        after={_REPLICAS: str(parameters.wanted)},
         rollback_action=Action.SCALE_DEPLOYMENT,
         rollback_parameters=with_parameters(
             Action.SCALE_DEPLOYMENT,
@@ -54,6 +54,6 @@ def judge(parameters: ScaleDeployment, live: Object, captured: CapturedInverse |
     return Done(
         result=StepResult(
             success=True,
-            scale_result=ScaleResult(previous_replicas=before, new_replicas=parameters.replicas),
+            scale_result=ScaleResult(previous_replicas=before, new_replicas=parameters.wanted),
         )
     )
