@@ -56,7 +56,7 @@ def test_row_92_arithmetic_comparison_and_patterns(text: str, value: object) -> 
     ("text", "told"),
     [
         ("1 +", "Syntax error"),
-        ("nothing.here", "undeclared reference to 'nothing'"),
+        ("nothing.here", "undeclared reference to 'nothing"),
         ("vars.imag", "did you mean 'image'"),
         ("vars.none", "workflowDefinition.variables"),
         ("steps.other.phase", "depend on it"),
@@ -105,15 +105,18 @@ def test_only_a_truth_value_decides(text: str) -> None:
     ],
 )
 def test_hostile_text_ends_with_a_value_or_an_error(text: str) -> None:
-    try:
-        evaluate(text, SCOPE)
-    except ExpressionError as error:
-        assert len(str(error)) <= 200
+    assert len(_told(text)) <= 200
 
 
 @given(st.text(max_size=200))
 def test_any_text_has_a_value_or_an_error(text: str) -> None:
+    assert "\n" not in _told(text)
+
+
+def _told(text: str) -> str:
+    """Return what is told of an expression without a value; empty for one that has one."""
     try:
         evaluate(text, SCOPE)
     except ExpressionError as error:
-        assert "\n" not in str(error)
+        return str(error)
+    return ""
