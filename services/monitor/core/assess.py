@@ -1,88 +1,120 @@
-"""What the executions say about the steps.
+"""What a look at a workflow and its executions adds to the status.
 
-Judges by the latest attempt only. A `Settle` execution, where there is one, speaks for the
-forward one that somebody deleted. A cancelled execution is left to the orchestrator.
+One decision per write: steps judged, figures that follow from them, and whether time is up
+or all is over. The same facts give the same status, and then nothing is written.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
-from services.monitor.core.progress import with_progress
-from shared.api.enums import (
-    SETTLED_STEP_PHASES,
-    ErrorType,
-    ExecutionKind,
-    ExecutionPhase,
-    Phase,
-    StepPhase,
-)
-from shared.api.execution import KubernetesExecution
+from services.monitor.core import ending, progress
+from services.monitor.core.judging import Executions, expected_executions, judged
+from shared.api.enums import SETTLED_STEP_PHASES, Phase, StepPhase
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import StepStatus, WorkflowStatus
-from shared.ids import ExecutionName
-from shared.workflow.executions import name_of
+from shared.api.workflow_status import WorkflowStatus
+from shared.workflow.budgets import forward_deadline
+from shared.workflow.stopping import stop_reason
 
-Executions = Mapping[ExecutionName, KubernetesExecution]
+__all__ = ["Timeouts", "assess", "deadline_of", "expected_executions"]
+
+_MOVING: Final = frozenset({Phase.EXECUTING, Phase.PAUSED, Phase.AWAITING_APPROVAL})
+"""Steps in flight settle while a workflow is held, too."""
+_UNDONE: Final = frozenset({Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED})
+_STOPPED: Final = _UNDONE | {Phase.ROLLING_BACK, Phase.DEGRADED, Phase.FAILED, Phase.CANCELLED}
 
 
-def expected_executions(workflow: WorkflowExecution) -> list[ExecutionName]:
-    """Return the executions that may say something new about the steps."""
-    return [
-        name_of(workflow, step.name, step.attempts, kind)
-        for step in workflow.status.steps
-        if step.attempts and step.phase not in SETTLED_STEP_PHASES
-        for kind in (ExecutionKind.FORWARD, ExecutionKind.SETTLE)
-        if kind is ExecutionKind.FORWARD or step.name in workflow.status.tokens
-    ]
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a workflow may take forward, by its size."""
+
+    small: timedelta
+    medium: timedelta
+    large: timedelta
 
 
 def assess(
-    workflow: WorkflowExecution, executions: Executions, *, now: datetime
+    workflow: WorkflowExecution,
+    executions: Executions,
+    *,
+    now: datetime,
+    timeouts: Timeouts | None = None,
 ) -> WorkflowStatus | None:
-    """Return the judged status, or None when no step ended and the workflow did not."""
-    status = workflow.status
-    if status.phase not in {Phase.EXECUTING, Phase.PAUSED}:
+    """Return the status with what is new, or None when nothing is.
+
+    Args:
+        workflow: the version that the result will be swapped against.
+        executions: what a live read found of `expected_executions`.
+        now: stamp of an end, and what deadlines are compared with.
+        timeouts: how long workflows may take; None for without end.
+    """
+    if workflow.status.execution_plan is None:
         return None
-    steps = [_judge(workflow, executions, step) for step in status.steps]
-    judged = with_progress(workflow, steps, now=now)
-    ended = judged.execution_complete_time != status.execution_complete_time
-    return judged if ended or steps != status.steps else None
+    if workflow.status.phase in _MOVING:
+        after = _moved(workflow, executions, now=now, timeouts=timeouts)
+    else:
+        after = _summed_up(workflow, now=now)
+    return after if _is_news(workflow.status, after) else None
 
 
-def _latest(
-    workflow: WorkflowExecution, executions: Executions, step: StepStatus
-) -> KubernetesExecution | None:
-    if not step.attempts or step.phase in SETTLED_STEP_PHASES:
+def deadline_of(workflow: WorkflowExecution, timeouts: Timeouts) -> datetime | None:
+    """Return when the time of a workflow is up, or None when that is not to be waited for."""
+    stopped = stop_reason(workflow) is not None
+    if workflow.status.phase is not Phase.EXECUTING or stopped or progress.is_over(workflow):
         return None
-    for kind in (ExecutionKind.SETTLE, ExecutionKind.FORWARD):
-        found = executions.get(name_of(workflow, step.name, step.attempts, kind))
-        if found is not None:
-            return found
-    return None
-
-
-def _judge(workflow: WorkflowExecution, executions: Executions, step: StepStatus) -> StepStatus:
-    execution = _latest(workflow, executions, step)
-    if execution is None:
-        return step
-    status = execution.status
-    match status.phase:
-        case ExecutionPhase.COMPLETED:
-            phase, error = StepPhase.COMPLETED, None
-        case ExecutionPhase.FAILED:
-            results = status.execution_results
-            error = (results.error_type if results else None) or ErrorType.UNKNOWN_ERROR
-            phase = StepPhase.FAILED
-        case _:
-            return step
-    return msgspec.structs.replace(
-        step,
-        phase=phase,
-        start_time=status.start_time,
-        completion_time=status.completion_time,
-        message=status.message,
-        error_type=error,
-        result=status.execution_results.result if status.execution_results else None,
+    return forward_deadline(
+        workflow, small=timeouts.small, medium=timeouts.medium, large=timeouts.large
     )
+
+
+def _moved(
+    workflow: WorkflowExecution,
+    executions: Executions,
+    *,
+    now: datetime,
+    timeouts: Timeouts | None,
+) -> WorkflowStatus:
+    seen = _with(workflow, ending.renewed(workflow))
+    steps = judged(seen, executions, now=now)
+    seen = _with(seen, msgspec.structs.replace(seen.status, steps=steps))
+    deadline = deadline_of(seen, timeouts) if timeouts else None
+    if deadline is not None and now >= deadline:
+        seen = _with(seen, ending.with_timeout(seen, now=now))
+    over = progress.is_over(seen)
+    return _counted(seen, now=now, over=over)
+
+
+def _counted(workflow: WorkflowExecution, *, now: datetime, over: bool) -> WorkflowStatus:
+    status = msgspec.structs.replace(
+        workflow.status,
+        progress=max(workflow.status.progress, progress.percent(workflow)),
+        health=progress.health(workflow),
+        completed_steps=sum(s.phase is StepPhase.COMPLETED for s in workflow.status.steps),
+        failed_steps=len(progress.failures(workflow)),
+    )
+    status = ending.with_failure(_with(workflow, status))
+    if over and status.execution_complete_time is None:
+        status = ending.with_end(_with(workflow, status), now=now)
+    return status
+
+
+def _summed_up(workflow: WorkflowExecution, *, now: datetime) -> WorkflowStatus:
+    """Return the status of a workflow that others have ended, with what is missing in it."""
+    status = workflow.status
+    settled = all(step.phase in SETTLED_STEP_PHASES for step in status.steps)
+    if status.phase not in _STOPPED or not settled or status.tokens:
+        return status
+    if status.execution_complete_time is None:
+        status = _counted(workflow, now=now, over=True)
+    return ending.with_rollback(_with(workflow, status)) if status.phase in _UNDONE else status
+
+
+def _is_news(before: WorkflowStatus, after: WorkflowStatus) -> bool:
+    """Return whether a write is due; that all is well so far is no reason for the first one."""
+    if before.health is None:
+        return msgspec.structs.replace(after, health=None) != before
+    return after != before
+
+
+def _with(workflow: WorkflowExecution, status: WorkflowStatus) -> WorkflowExecution:
+    return msgspec.structs.replace(workflow, status=status)
