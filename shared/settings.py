@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds between walks over all unfinished workflows; the net below all messages."""
     max_parallel_steps: Annotated[int, Meta(ge=1)] = 5
     """Steps in flight per workflow at most."""
+    concurrency_pools: bool = False
+    """Whether ConcurrencyPools set a ceiling for all workflows of a namespace, and for all."""
     approval_threshold: Annotated[int, Meta(ge=1)] = 10
     """More steps than this wait for a person's approval."""
     identity: str = ""
@@ -111,6 +113,8 @@ def _convert(variable: str, text: str, kind: Any) -> Any:
 def _in_words(error: str, kind: Any) -> str:
     if error.startswith("Expected `float`, got"):
         return "it must be a number"
+    if error.startswith("Expected `bool`, got"):
+        return "it must be true or false"
     if error.startswith("Expected `int`, got"):
         return "it must be a whole number"
     pattern = next((meta.pattern for meta in get_args(kind)[1:] if meta.pattern), None)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from msgspec.structs import fields
 
 from shared.api.parameters import Parameters
+from shared.api.pool import CLUSTER_POOL, NAMESPACE_POOL
 
 Schema = dict[str, Any]
 Column = dict[str, Any]
@@ -150,6 +151,17 @@ def execution_rules(schema: Schema) -> None:
     _keyed(schema["properties"]["status"]["properties"]["conditions"], "type")
 
 
+def pool_rules(schema: Schema) -> None:
+    """Add the rule of a ConcurrencyPool to its schema."""
+    schema["x-kubernetes-validations"] = [
+        _rule(
+            f"self.metadata.name in ['{NAMESPACE_POOL}', '{CLUSTER_POOL}']",
+            f"name it '{NAMESPACE_POOL}', for its namespace, or '{CLUSTER_POOL}', in the system "
+            "namespace, for all; no other is looked at",
+        )
+    ]
+
+
 def _keyed(schema: Schema, key: str) -> None:
     schema |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
 
@@ -182,4 +194,9 @@ EXECUTION_COLUMNS: Final = [
     _column("Age", ".metadata.creationTimestamp", "date"),
     _column("Executor", ".status.claimedBy", wide=True),
     _column("Message", ".status.message", wide=True),
+]
+POOL_COLUMNS: Final = [
+    _column("Limit", ".spec.limit", "integer"),
+    _column("In use", ".status.inUse", "integer"),
+    _column("Age", ".metadata.creationTimestamp", "date"),
 ]

@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from shared.api import approval, execution, notification, workflow
+from shared.api import approval, execution, notification, pool, workflow
 from shared.api.groups import (
     AI_APPROVAL_REQUEST,
+    CONCURRENCY_POOL,
     KUBERNETES_EXECUTION,
     NOTIFICATION_REQUEST,
     WORKFLOW_EXECUTION,
@@ -106,6 +107,13 @@ def rendered() -> dict[str, str]:
             short=notification.SHORT_NAME,
             columns=crd_approvals.NOTIFICATION_COLUMNS,
             rules=crd_approvals.notification_rules,
+        ),
+        definition(
+            CONCURRENCY_POOL,
+            pool.ConcurrencyPool,
+            short=pool.SHORT_NAME,
+            columns=crd_rules.POOL_COLUMNS,
+            rules=crd_rules.pool_rules,
         ),
     ]
     return {

@@ -53,6 +53,12 @@ NOTIFICATION_REQUEST: Final = Kind(
     kind="NotificationRequest",
     plural="notificationrequests",
 )
+CONCURRENCY_POOL: Final = Kind(
+    group="workflowexecution.kubernaut.ai",
+    version="v1alpha1",
+    kind="ConcurrencyPool",
+    plural="concurrencypools",
+)
 CUSTOM_RESOURCE_DEFINITION: Final = Kind(
     group="apiextensions.k8s.io",
     version="v1",

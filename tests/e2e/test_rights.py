@@ -53,6 +53,8 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         OWNER,  # asked by admission, on behalf of a create
         *LIMITS,
         Right("patch", KEX, "kubernetesexecutions/status"),  # cancels what nobody claimed
+        Right("get", WFE, "concurrencypools"),  # only where ceilings are asked for
+        Right("patch", WFE, "concurrencypools/status"),
     },
     "executor": {
         Right("watch", "apps", "deployments"),  # a target may have settled at the first look

@@ -49,6 +49,7 @@ def test_the_name_with_the_prefix_wins() -> None:
         ("MENDFLOW_HEALTH_PORT", "70000", "expected int <= 65535"),
         ("MENDFLOW_LOG_LEVEL", "loud", "it must be one of debug, info, warning, error"),
         ("MAX_PARALLEL_STEPS", "five", "it must be a whole number"),
+        ("MENDFLOW_CONCURRENCY_POOLS", "maybe", "it must be true or false"),
         ("MENDFLOW_QSP", "3", "did you mean MENDFLOW_QPS?"),
         ("MENDFLOW_COLOUR_OF_THE_SKY", "3", "--print-settings lists"),
     ],
