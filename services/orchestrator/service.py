@@ -6,30 +6,37 @@ everything after the ledger write may be repeated by anybody.
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
+from services.orchestrator.announcing import Announcer
 from services.orchestrator.core import settle
-from services.orchestrator.core.decide import decide, ledger_names
-from shared.api.enums import Phase
+from services.orchestrator.core.creation import WAITS_S, uncreated
+from services.orchestrator.core.decide import decide, ledger_names, next_start
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
 from shared.contracts import consumers
-from shared.contracts.subjects import Fact
-from shared.errors import AlreadyExistsError, ConflictError, NotFoundError, PermanentError
-from shared.ids import ExecutionName
+from shared.contracts.subjects import Fact, Service
+from shared.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    MendflowError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+)
+from shared.ids import ExecutionName, Uid
 from shared.kube.store import WorkflowView
 from shared.outcome import Ack, Outcome
 from shared.worker.context import Context
 from shared.worker.keys import Hint, WorkflowKey
 from shared.worker.reconciler import GONE, WorkflowReconciler
 from shared.workflow.executions import is_ours
-from shared.workflow.phases import rollback_is_due
 
-_NOT_OURS = frozenset({Fact.KEX_CHANGED, Fact.CLAIMED, Fact.FINISHED})
+_NOT_OURS: Final = frozenset({Fact.KEX_CHANGED, Fact.CLAIMED, Fact.FINISHED})
 """The monitor judges these first, and says so; then there is something to decide."""
-
-
-_MAX_MESSAGE = 256
+_UNANSWERED: Final = frozenset({"ApiUnavailable", "TooManyRequests"})
+"""Says nothing about the execution that was to be created: to be tried again, however long."""
 
 
 class Orchestrator:
@@ -37,8 +44,14 @@ class Orchestrator:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._announcer = Announcer(context)
+        self._again: set[Uid] = set()
+        """Workflows whose step failed for want of an execution: to be decided anew at once."""
         self.reconciler = WorkflowReconciler(
-            context, self.reconcile, consumers=consumers.ORCHESTRATOR, ignored=_NOT_OURS
+            context,
+            self.reconcile,
+            consumers=(*consumers.ORCHESTRATOR, consumers.TIMERS[Service.ORCHESTRATOR]),
+            ignored=_NOT_OURS,
         )
 
     async def run(self) -> None:
@@ -54,15 +67,19 @@ class Orchestrator:
         view = await self._context.workflows.fetch(key.namespace, key.name)
         if view is None or view.workflow.metadata.uid != key.uid:
             return GONE
-        if view.workflow.status.phase is not Phase.EXECUTING:
-            return Ack(note="nothing to grant")
         deleted = frozenset(ExecutionName(h.execution) for h in hints if h.fact == Fact.KEX_DELETED)
         executions = await self._read(view.workflow)
         saved = await self._save(key, view, executions, deleted)
         if saved is None:
             return GONE
         await self._carry_out(saved, executions)
-        await self._announce(view.workflow, saved)
+        await self._announcer.announce(view.workflow, saved)
+        due = next_start(saved)
+        if due is not None:
+            await self._context.publisher.wake(saved, at=due, key="retry")
+        if key.uid in self._again:
+            self._again.discard(key.uid)
+            return await self.reconcile(key, ())
         return Ack(note=f"{len(saved.status.tokens)} tokens")
 
     async def _read(self, workflow: WorkflowExecution) -> dict[ExecutionName, KubernetesExecution]:
@@ -87,7 +104,7 @@ class Orchestrator:
                 workflow,
                 executions,
                 now=context.clock.now(),
-                limit=context.max_parallel_steps,
+                limit=context.limits.current.max_parallel_steps,
                 deleted=deleted,
                 read_after=view.workflow.metadata.resource_version,
             )
@@ -116,11 +133,29 @@ class Orchestrator:
     async def _create(
         self, workflow: WorkflowExecution, wanted: KubernetesExecution
     ) -> KubernetesExecution | None:
-        context = self._context
+        """Create an execution, five tries; a step whose execution is refused fails (5.3)."""
+        for tries, wait in enumerate((*WAITS_S, None), start=1):
+            try:
+                return await self._create_once(workflow, wanted)
+            except PermanentError as error:
+                await self._give_up(workflow, wanted, error, tries=tries)
+                return None
+            except TransientError as error:
+                if wait is None and error.reason in _UNANSWERED:
+                    raise
+                if wait is None:
+                    await self._give_up(workflow, wanted, error, tries=tries)
+                    return None
+                await asyncio.sleep(wait)
+        return None
+
+    async def _create_once(
+        self, workflow: WorkflowExecution, wanted: KubernetesExecution
+    ) -> KubernetesExecution | None:
+        context, meta = self._context, wanted.metadata
         try:
             created = await context.executions.create(wanted)
         except AlreadyExistsError:
-            meta = wanted.metadata
             found = await context.executions.fetch(meta.namespace, meta.name)
             if found is not None and not is_ours(found, wanted):
                 context.recorder.warning(
@@ -130,18 +165,33 @@ class Orchestrator:
                 )
                 return None
             return found
-        except PermanentError as error:
-            context.metrics.creation_failed(wanted.metadata.namespace, wanted.spec.action)
-            context.recorder.warning(
-                workflow,
-                reason="ExecutionRefused",
-                message=f"step {wanted.spec.step_name}: {error}"[:_MAX_MESSAGE],
-            )
-            raise
         if wanted.spec.intent == "Void":
             await self._revoke(created)
             return None
         return created
+
+    async def _give_up(
+        self,
+        workflow: WorkflowExecution,
+        wanted: KubernetesExecution,
+        error: MendflowError,
+        *,
+        tries: int,
+    ) -> None:
+        """Fail the step of an execution that cannot be created, and say so."""
+        context, meta = self._context, workflow.metadata
+        context.metrics.creation_failed(meta.namespace, wanted.spec.action)
+
+        def failed(current: WorkflowExecution) -> WorkflowStatus | None:
+            return uncreated(current, wanted, error, tries=tries)
+
+        saved = await context.workflows.update(meta.namespace, meta.name, meta.uid, failed)
+        if saved is not None:
+            step = wanted.spec.step_name
+            context.recorder.warning(
+                saved, reason="StepCreationFailed", message=f"step {step}: {error}"[:256]
+            )
+            self._again.add(meta.uid)
 
     async def _revoke(self, execution: KubernetesExecution) -> None:
         """Mark an unclaimed execution Cancelled; a claim at the same moment wins or loses."""
@@ -152,30 +202,3 @@ class Orchestrator:
         except (ConflictError, NotFoundError):
             return
         self._context.log.info("execution revoked", execution=execution.metadata.name)
-
-    async def _announce(self, before: WorkflowExecution, after: WorkflowExecution) -> None:
-        publisher = self._context.publisher
-        for name, token in after.status.tokens.items():
-            if before.status.tokens.get(name) != token:
-                self._context.metrics.token_granted()
-                self._context.log.info("step granted", step=name, attempt=token.attempt)
-                await publisher.fact(
-                    after,
-                    Fact.STEP_GRANTED,
-                    step=name,
-                    attempt=token.attempt,
-                    fence=token.fence,
-                )
-        for _ in before.status.tokens.keys() - after.status.tokens.keys():
-            self._context.metrics.token_released()
-        if rollback_is_due(after):
-            await publisher.fact(
-                after, Fact.ROLLBACK_DUE, occurrence=after.metadata.resource_version
-            )
-        if after.status.phase is Phase.COMPLETED:
-            self._context.recorder.normal(
-                after,
-                reason="WorkflowExecutionCompleted",
-                message=f"{after.status.completed_steps} steps completed",
-            )
-            await publisher.fact(after, Fact.WORKFLOW_COMPLETED)

@@ -79,7 +79,7 @@ class Planner:
         )
 
     def _approval(self, steps: int) -> Approval:
-        threshold = self._context.approval_threshold
+        threshold = self._context.limits.current.approval_threshold
         if steps <= threshold:
             return Approval()
         reason = f"{steps} steps, more than the {threshold} that run without approval"

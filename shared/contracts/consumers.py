@@ -35,14 +35,21 @@ PLANNER: Final = Consumer(
     stream="WFEVT",
     name="planner",
     service=Service.PLANNER,
-    filters=_events(Service.WATCHER, Fact.WFE_CREATED, Fact.WFE_CHANGED, Fact.APPROVAL_CHANGED),
+    filters=(
+        *_events(Service.WATCHER, Fact.WFE_CREATED, Fact.WFE_CHANGED, Fact.APPROVAL_CHANGED),
+        *_events(Service.ORCHESTRATOR, Fact.STEP_BLOCKED, Fact.ADJUSTMENT_DUE),
+    ),
     max_ack_pending=128,
 )
 MONITOR: Final = Consumer(
     stream="WFEVT",
     name="mon",
     service=Service.MONITOR,
-    filters=(*_events(Service.EXECUTOR), *_events(Service.WATCHER, Fact.KEX_CHANGED)),
+    filters=(
+        *_events(Service.EXECUTOR),
+        *_events(Service.WATCHER, Fact.KEX_CHANGED),
+        *_events(Service.ORCHESTRATOR, Fact.STEPS_SETTLED),
+    ),
     max_ack_pending=128,
 )
 EXECUTOR: Final = Consumer(
@@ -105,6 +112,6 @@ ORCHESTRATOR: Final = tuple(_orchestrator(index) for index in range(PARTITIONS))
 ROLLBACK: Final = tuple(_rollback(index) for index in range(PARTITIONS))
 TIMERS: Final = {
     service: _timers(service)
-    for service in (Service.ORCHESTRATOR, Service.EXECUTOR, Service.MONITOR, Service.ROLLBACK)
+    for service in (Service.PLANNER, Service.ORCHESTRATOR, Service.MONITOR, Service.ROLLBACK)
 }
 ALL: Final = (PLANNER, MONITOR, EXECUTOR, *ORCHESTRATOR, *ROLLBACK, *TIMERS.values())

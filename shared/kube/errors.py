@@ -69,7 +69,9 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         if "too large" in status.message:
             return PermanentError("TooLarge", message)
-        return TransientError("ApiUnavailable", message)
+        # A 500 is an answer to this request (a webhook that fails); the rest says "later".
+        broken = code == HTTPStatus.INTERNAL_SERVER_ERROR
+        return TransientError("InternalError" if broken else "ApiUnavailable", message)
     if status.reason == "AlreadyExists":
         return AlreadyExistsError("AlreadyExists", message)
     kind, reason = _MEANING.get(code, (PermanentError, "Invalid"))

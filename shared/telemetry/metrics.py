@@ -101,6 +101,7 @@ class Metrics:
             "mendflow_illegal_transitions", "Phase changes refused", registry=registry
         )
         self._declare_messages(registry)
+        self._declare_people(registry)
         self._start_at_zero()
 
     def render(self) -> bytes:
@@ -176,6 +177,56 @@ class Metrics:
     def resync_repaired(self, *, service: Service) -> None:
         """Count a workflow that a resync found work for: a message was lost or late."""
         self._repaired.labels(service).inc()
+
+    def timeout_exceeded(self, kind: str) -> None:
+        """Count a time that was up: of a step, a workflow, an approval or a rollback."""
+        self._timeouts.labels(kind).inc()
+
+    def step_retried(self, action: str) -> None:
+        """Count a failed attempt that is tried again."""
+        self._retries.labels(_action(action)).inc()
+
+    def approval_decided(self, decision: str, seconds: float) -> None:
+        """Count an answer, and how long it was waited for."""
+        self._decisions.labels(decision).inc()
+        self._approval_seconds.observe(seconds)
+
+    def control_requested(self, verb: str, accepted: bool) -> None:  # noqa: FBT001 - a label
+        """Count a control verb that was taken up."""
+        self._controls.labels(verb, str(accepted).lower()).inc()
+
+    def plan_revised(self, accepted: bool) -> None:  # noqa: FBT001 - a label
+        """Count a change of a plan that was asked for at run time."""
+        self._revisions.labels(str(accepted).lower()).inc()
+
+    def _declare_people(self, registry: CollectorRegistry) -> None:
+        self._timeouts = Counter(
+            "workflow_timeout_exceeded", "Times that were up", ["kind"], registry=registry
+        )
+        self._retries = Counter(
+            "mendflow_step_retries", "Attempts after a failed one", ["action"], registry=registry
+        )
+        self._decisions = Counter(
+            "mendflow_approvals", "Approvals by their answer", ["decision"], registry=registry
+        )
+        self._approval_seconds = Histogram(
+            "mendflow_approval_wait_seconds",
+            "From the request to the answer",
+            buckets=(1, 5, 15, 60, 300, 900, 3600),
+            registry=registry,
+        )
+        self._controls = Counter(
+            "mendflow_control_requests",
+            "Control verbs taken up",
+            ["verb", "accepted"],
+            registry=registry,
+        )
+        self._revisions = Counter(
+            "mendflow_plan_revisions",
+            "Changes of plans at run time",
+            ["accepted"],
+            registry=registry,
+        )
 
     def _declare_messages(self, registry: CollectorRegistry) -> None:
         self._consumed = Counter(

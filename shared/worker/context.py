@@ -13,6 +13,7 @@ from shared.contracts.subjects import Service
 from shared.kube.events import EventRecorder
 from shared.kube.port import Cluster
 from shared.kube.store import ExecutionStore, WorkflowStore
+from shared.limits import LiveLimits
 from shared.telemetry.metrics import Metrics
 from shared.worker.publisher import Publisher
 
@@ -39,5 +40,6 @@ class Context:
     """Where leases are kept."""
     resync_s: float
     """Mean period of the walk over all unfinished workflows."""
-    max_parallel_steps: int
-    approval_threshold: int
+    limits: LiveLimits
+    concurrency_pools: bool = False
+    """Whether ConcurrencyPools are looked at."""

@@ -4,6 +4,8 @@ Nothing depends on a message arriving: a failed publish is logged and counted, a
 resync makes up for it.
 """
 
+from datetime import datetime
+
 import structlog
 
 from shared.api.execution import KubernetesExecution
@@ -17,6 +19,7 @@ from shared.contracts.envelope import RUN_STEP, Envelope, to_headers, type_of
 from shared.contracts.subjects import Fact, Service
 from shared.errors import TransientError
 from shared.ids import StepName, Uid
+from shared.worker.recent import Recent
 from shared.workflow.executions import correlation_of
 
 _ATTEMPT_LETTERS = {"forward": "f", "rollback": "r", "settle": "s"}
@@ -30,6 +33,7 @@ class Publisher:
         self._clock = clock
         self._service = service
         self._source = f"mendflow/{service}/{identity}"
+        self._armed = Recent()
         self._log = structlog.get_logger(service=str(service))
 
     async def fact(
@@ -97,6 +101,24 @@ class Publisher:
             self._envelope(execution, type_=RUN_STEP, fact="run-step"),
             message_id="",
         )
+
+    async def wake(self, workflow: WorkflowExecution, *, at: datetime, key: str) -> None:
+        """Have this service look at a workflow again at a time; the resync is the net.
+
+        `key` names the timer: another time for the same key replaces the earlier one.
+        """
+        meta = workflow.metadata
+        armed = f"{meta.uid}/{key}/{at.isoformat()}"
+        if armed in self._armed:
+            return
+        body = Bell(namespace=meta.namespace, workflow=meta.name, uid=meta.uid)
+        subject = subjects.timer(self._service, meta.uid, key)
+        try:
+            await self._bus.schedule(subject, bell.encode(body), at=at)
+        except TransientError as error:
+            self._log.debug("timer not armed", subject=subject, reason=error.reason)
+        else:
+            self._armed.add(armed)
 
     def _envelope(self, execution: KubernetesExecution, *, type_: str, fact: str) -> Envelope:
         spec, meta = execution.spec, execution.metadata

@@ -18,6 +18,7 @@ import structlog
 
 from shared.api.groups import (
     AI_APPROVAL_REQUEST,
+    CONCURRENCY_POOL,
     KUBERNETES_EXECUTION,
     NOTIFICATION_REQUEST,
     WORKFLOW_EXECUTION,
@@ -33,6 +34,7 @@ from shared.kube.client import ApiCluster
 from shared.kube.events import EventRecorder
 from shared.kube.preflight import missing_crds
 from shared.kube.store import ExecutionStore, WorkflowStore
+from shared.limits import Limits, LiveLimits
 from shared.settings import Settings
 from shared.telemetry import logging
 from shared.telemetry.metrics import Metrics
@@ -83,6 +85,12 @@ class Process:
         boot = uuid.uuid4().hex[:6]  # noqa: TID251 - identity of a process, not of an object
         replica = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
         self.identity = f"{replica}-{boot}"
+        self.limits = LiveLimits(
+            Limits(
+                max_parallel_steps=settings.max_parallel_steps,
+                approval_threshold=settings.approval_threshold,
+            )
+        )
         self._stopping = asyncio.Event()
 
     async def run(self, services: dict[Service, Build]) -> None:
@@ -185,7 +193,7 @@ class Process:
         told = ""
         while not self._stopping.is_set():
             try:
-                missing = await missing_crds(cluster, NEEDED[service])
+                missing = await missing_crds(cluster, self._needed(service))
                 problem = f"missing CRD {', '.join(missing)}" if missing else ""
             except MendflowError as error:
                 problem = f"API server: {error}"
@@ -196,6 +204,10 @@ class Process:
                 log.warning("not ready", problem=problem)
                 told = problem
             await happened(self._stopping, within_s=_PREFLIGHT_S)
+
+    def _needed(self, service: Service) -> tuple[Kind, ...]:
+        with_pools = service is Service.ORCHESTRATOR and self.settings.concurrency_pools
+        return (*NEEDED[service], CONCURRENCY_POOL) if with_pools else NEEDED[service]
 
     def _context(
         self,
@@ -228,8 +240,8 @@ class Process:
             namespace=settings.namespace,
             system_namespace=settings.system_namespace,
             resync_s=settings.resync_s,
-            max_parallel_steps=settings.max_parallel_steps,
-            approval_threshold=settings.approval_threshold,
+            limits=self.limits,
+            concurrency_pools=settings.concurrency_pools,
         )
 
     def _on_written(self, service: Service) -> Callable[[str, float], None]:

@@ -51,6 +51,7 @@ def new_execution(
     fence: int,
     kind: ExecutionKind,
     intent: Intent = Intent.RUN,
+    convergent: bool = False,
     rollback_of: RollbackOf | None = None,
 ) -> KubernetesExecution:
     """Return an execution under its derived name, owned by its workflow."""
@@ -83,6 +84,7 @@ def new_execution(
             intent=intent,
             spec_hash=spec_hash(meta.uid, step_name, attempt, kind, action, parameters, timeout),
             timeout=timeout,
+            convergent=convergent,
             rollback_of=rollback_of,
         ),
     )

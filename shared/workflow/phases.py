@@ -91,8 +91,10 @@ def _ended_early(workflow: WorkflowExecution) -> Phase:
 
 def _needs_no_undoing(workflow: WorkflowExecution) -> bool:
     """Return whether nothing was started, or a person wants what was done to stay."""
-    begun = any(step.attempts for step in workflow.status.steps)
-    return not begun or (is_cancelled(workflow) and _is_quiet(workflow.status))
+    status = workflow.status
+    begun = any(step.attempts for step in status.steps)
+    summed_up = status.execution_complete_time is not None and _is_quiet(status)
+    return not begun or (is_cancelled(workflow) and summed_up)
 
 
 def _is_quiet(status: WorkflowStatus) -> bool:

@@ -1,4 +1,4 @@
-"""Which tokens to grant, keep and release: the ledger rules R1 and R3.
+"""What a workflow needs next: the control verb, tokens to release, steps to skip or grant.
 
 A pure function of the workflow and the executions of its token holders. The caller saves
 the result by compare-and-swap and only then creates executions (R0), by `settle.py`.
@@ -10,26 +10,28 @@ from typing import Final
 
 import msgspec
 
-from shared.api.enums import (
-    ExecutionKind,
-    ExecutionMode,
-    ExecutionPhase,
-    Phase,
-    StepPhase,
-)
-from shared.api.execution import KubernetesExecution
+from services.orchestrator.core import control, ledger
+from services.orchestrator.core.ledger import SETTLING, Executions, ledger_names
+from services.orchestrator.core.starting import considered
+from shared.api.enums import ExecutionKind, Phase, StepPhase, StepReason
 from shared.api.meta import NamedRef
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus, Token, WorkflowStatus
 from shared.ids import ExecutionName
 from shared.workflow.executions import name_of
-from shared.workflow.graph import dependencies
-from shared.workflow.stopping import critical_failure
+from shared.workflow.readiness import WAITING_PHASES
+from shared.workflow.stopping import may_start, stop_reason
 
-Executions = Mapping[ExecutionName, KubernetesExecution]
+__all__ = ["SETTLING", "decide", "ledger_names", "next_start"]
 
-_DOOMED: Final = frozenset({StepPhase.FAILED, StepPhase.SKIPPED})
-_JUDGED: Final = frozenset({StepPhase.COMPLETED, StepPhase.FAILED, StepPhase.SKIPPED})
+_MOVING: Final = frozenset({Phase.EXECUTING, Phase.PAUSED, Phase.AWAITING_APPROVAL})
+_WHY: Final = {
+    StepReason.CANCELLED: "the workflow was ended",
+    StepReason.TIMED_OUT: "the workflow's time was up",
+    StepReason.APPROVAL_REJECTED: "approval was rejected",
+    StepReason.APPROVAL_EXPIRED: "approval expired",
+    StepReason.WORKFLOW_FAILED: "a critical step failed",
+}
 
 
 def decide(
@@ -41,7 +43,7 @@ def decide(
     deleted: frozenset[ExecutionName] = frozenset(),
     read_after: str | None = None,
 ) -> WorkflowStatus | None:
-    """Return the status with tokens released and granted, or None when nothing changes.
+    """Return the status with the control verb followed and tokens moved; None if unchanged.
 
     Args:
         workflow: the version that the result will be swapped against.
@@ -52,145 +54,109 @@ def decide(
         read_after: the version of the workflow after which the executions were read, if not
             this one. An execution missing from an older read may have been created since.
     """
-    if workflow.status.phase is not Phase.EXECUTING:
-        return None
-    steps = {step.name: step for step in workflow.status.steps}
-    failing = critical_failure(workflow) is not None
-    kept = _release(workflow, executions, steps)
-    _skip(workflow, steps, failing=failing)
-    ready = [] if failing else _ready(workflow, steps)
-    if not failing:
-        kept = _hand_over(workflow, executions, steps, kept, waiting=bool(ready))
-    free = max(0, effective_limit(workflow, limit) - len(kept))
+    asked = _with_control(workflow, now=now)
+    status = asked.status
+    if status.execution_plan is not None and _moves(asked):
+        fresh = read_after in {None, workflow.metadata.resource_version}
+        status = _moved(asked, executions, now=now, limit=limit, deleted=deleted, fresh=fresh)
+    return None if status == workflow.status else status
+
+
+def next_start(workflow: WorkflowExecution) -> datetime | None:
+    """Return when the next attempt of a failed step is due, or None when none waits."""
+    waiting = [
+        step.next_attempt_time
+        for step in workflow.status.steps
+        if step.reason is StepReason.RETRYING and step.next_attempt_time is not None
+    ]
+    return min(waiting) if waiting and may_start(workflow) else None
+
+
+def _with_control(workflow: WorkflowExecution, *, now: datetime) -> WorkflowExecution:
+    answer = control.take_up(workflow, now=now)
+    if answer is None:
+        return workflow
+    status = control.retried(workflow) if control.is_retry(workflow, answer) else workflow.status
+    return msgspec.structs.replace(workflow, status=msgspec.structs.replace(status, control=answer))
+
+
+def _moves(workflow: WorkflowExecution) -> bool:
+    """Return whether steps may move: it runs or is held, or was just sent forward again."""
+    status = workflow.status
+    if status.phase in _MOVING:
+        return True
+    answer = status.control
+    return (
+        status.phase is Phase.DEGRADED
+        and answer is not None
+        and (control.is_retry(workflow, answer) and stop_reason(workflow) is None)
+    )
+
+
+def _moved(
+    workflow: WorkflowExecution,
+    executions: Executions,
+    *,
+    now: datetime,
+    limit: int,
+    deleted: frozenset[ExecutionName],
+    fresh: bool,
+) -> WorkflowStatus:
+    kept, steps = ledger.released(workflow, executions)
+    after = _with(workflow, steps, kept)
+    ready: list[str] = []
+    if stop_reason(after) is not None:
+        steps = _given_up(after, steps)
+    elif may_start(after):
+        steps, ready = considered(after, now=now)
+        if ready:
+            kept = ledger.handed_over(workflow, executions, steps, kept)
     fence = workflow.status.last_fence
-    if read_after in {None, workflow.metadata.resource_version}:
-        kept, fence = _refence(workflow, executions, kept, fence, deleted)
+    if fresh:
+        kept, steps, fence = ledger.refenced(workflow, executions, kept, steps, deleted)
+    free = max(0, ledger.effective_limit(workflow, limit) - len(kept))
     for name in ready[:free]:
         fence += 1
         attempt = steps[name].attempts + 1
         kept[name] = Token(attempt=attempt, fence=fence, granted_at=now)
         steps[name] = _granted(workflow, steps[name], attempt)
-    return _changed_status(
-        workflow, steps, kept, fence=fence, queued=len(ready[free:]), now=now, seen=executions
-    )
+    steps |= {name: _queued(steps[name]) for name in ready[free:]}
+    status = _with(workflow, steps, kept).status
+    return _counted(status, workflow.status, executions, fence=fence, queued=ready[free:], now=now)
 
 
-def ledger_names(workflow: WorkflowExecution) -> list[ExecutionName]:
-    """Return the executions a decision has to know: those of the token holders."""
-    return [
-        name_of(workflow, name, token.attempt, kind)
-        for name, token in workflow.status.tokens.items()
-        for kind in (ExecutionKind.FORWARD, ExecutionKind.SETTLE)
-    ]
+def _with(
+    workflow: WorkflowExecution, steps: Mapping[str, StepStatus], tokens: dict[str, Token]
+) -> WorkflowExecution:
+    ordered = [steps[step.name] for step in workflow.status.steps]
+    status = msgspec.structs.replace(workflow.status, steps=ordered, tokens=tokens)
+    return msgspec.structs.replace(workflow, status=status)
 
 
-def effective_limit(workflow: WorkflowExecution, limit: int) -> int:
-    """Return how many steps of this workflow may be in flight at once."""
-    strategy = workflow.spec.execution_strategy
-    if strategy.mode is ExecutionMode.SEQUENTIAL:
-        return 1
-    return min(limit, strategy.max_parallel_steps or limit)
-
-
-def _release(
-    workflow: WorkflowExecution, executions: Executions, steps: dict[str, StepStatus]
-) -> dict[str, Token]:
-    """Drop tokens whose execution is terminal and whose step is judged (R3)."""
-    kept = dict(workflow.status.tokens)
-    for name, token in workflow.status.tokens.items():
-        execution = _execution_of(workflow, executions, name, token)
-        if execution is None or not execution.is_terminal:
-            continue
-        if execution.status.phase is ExecutionPhase.CANCELLED:
-            steps[name] = msgspec.structs.replace(
-                steps[name], phase=StepPhase.SKIPPED, message="cancelled before it started"
-            )
-        if steps[name].phase in _JUDGED:
-            del kept[name]
-    return kept
-
-
-def _hand_over(
-    workflow: WorkflowExecution,
-    executions: Executions,
-    steps: Mapping[str, StepStatus],
-    kept: dict[str, Token],
-    *,
-    waiting: bool,
-) -> dict[str, Token]:
-    """Pass the token of a finished, still unjudged step on when another step waits for it."""
-    if not waiting:
-        return kept
-    done = {
-        name
-        for name, token in kept.items()
-        if (execution := _execution_of(workflow, executions, name, token)) is not None
-        and execution.status.phase is ExecutionPhase.COMPLETED
-        and steps[name].phase not in _JUDGED
+def _given_up(workflow: WorkflowExecution, steps: dict[str, StepStatus]) -> dict[str, StepStatus]:
+    """End the steps that have no attempt in flight: nothing starts any more."""
+    reason = stop_reason(workflow) or StepReason.CANCELLED
+    waiting = {
+        name: step
+        for name, step in steps.items()
+        if step.phase in WAITING_PHASES and name not in workflow.status.tokens
     }
-    return {name: token for name, token in kept.items() if name not in done}
+    return steps | {name: _abandoned(step, reason) for name, step in waiting.items()}
 
 
-def _refence(
-    workflow: WorkflowExecution,
-    executions: Executions,
-    tokens: dict[str, Token],
-    fence: int,
-    deleted: frozenset[ExecutionName],
-) -> tuple[dict[str, Token], int]:
-    """Raise the fence of a token whose execution was seen and is gone (R3, settle)."""
-    steps = {step.name: step for step in workflow.status.steps}
-    renewed = dict(tokens)
-    for name, token in tokens.items():
-        forward = name_of(workflow, name, token.attempt, ExecutionKind.FORWARD)
-        settle = name_of(workflow, name, token.attempt, ExecutionKind.SETTLE)
-        gone = forward not in executions and settle not in executions
-        seen = was_seen(steps[name]) or forward in deleted
-        if gone and seen and not is_refenced(steps[name]):
-            fence += 1
-            renewed[name] = msgspec.structs.replace(token, fence=fence)
-    return renewed, fence
-
-
-def was_seen(step: StepStatus) -> bool:
-    """Return whether status records that the step's execution once existed."""
-    return bool(step.execution_ref and step.execution_ref.uid) or step.start_time is not None
-
-
-def is_refenced(step: StepStatus) -> bool:
-    """Return whether the step's execution was already found deleted."""
-    return step.message == SETTLING
-
-
-SETTLING: Final = "its execution was deleted; looking at what it did"
-
-
-def _skip(workflow: WorkflowExecution, steps: dict[str, StepStatus], *, failing: bool) -> None:
-    """Mark steps that can never run: after a critical failure, or below a failed step."""
-    needs = dependencies(workflow.spec.workflow_definition)
-    for name in workflow.status.execution_plan.order if workflow.status.execution_plan else ():
-        step = steps[name]
-        if step.phase is not StepPhase.PENDING:
-            continue
-        culprit = next((need for need in needs[name] if steps[need].phase in _DOOMED), None)
-        if culprit is not None or failing:
-            why = f"step {culprit} did not complete" if culprit else "a critical step failed"
-            steps[name] = msgspec.structs.replace(
-                step, phase=StepPhase.SKIPPED, message=f"not started: {why}"
-            )
-
-
-def _ready(workflow: WorkflowExecution, steps: Mapping[str, StepStatus]) -> list[str]:
-    """Return the steps that may start now, in plan order."""
-    if workflow.status.execution_plan is None:
-        return []
-    needs = dependencies(workflow.spec.workflow_definition)
-    return [
-        name
-        for name in workflow.status.execution_plan.order
-        if steps[name].phase is StepPhase.PENDING
-        and all(steps[need].phase is StepPhase.COMPLETED for need in needs[name])
-    ]
+def _abandoned(step: StepStatus, reason: StepReason) -> StepStatus:
+    why = _WHY.get(reason, "the workflow stopped")
+    if step.attempts:
+        return msgspec.structs.replace(
+            step,
+            phase=StepPhase.FAILED,
+            reason=reason,
+            message=f"not tried again: {why}",
+            next_attempt_time=None,
+        )
+    return msgspec.structs.replace(
+        step, phase=StepPhase.SKIPPED, reason=reason, message=f"not started: {why}"
+    )
 
 
 def _granted(workflow: WorkflowExecution, step: StepStatus, attempt: int) -> StepStatus:
@@ -198,53 +164,44 @@ def _granted(workflow: WorkflowExecution, step: StepStatus, attempt: int) -> Ste
     return msgspec.structs.replace(
         step,
         phase=StepPhase.RUNNING,
+        reason=None,
         attempts=attempt,
         retries_attempted=attempt - 1,
         execution_ref=NamedRef(name=name, namespace=workflow.metadata.namespace),
         message="",
+        next_attempt_time=None,
+        error_type=None,
     )
 
 
-def _changed_status(
-    workflow: WorkflowExecution,
-    steps: dict[str, StepStatus],
-    tokens: dict[str, Token],
+def _queued(step: StepStatus) -> StepStatus:
+    """Take the gate off a step that was approved but has to wait for a token."""
+    if step.phase is not StepPhase.BLOCKED:
+        return step
+    return msgspec.structs.replace(step, phase=StepPhase.PENDING, reason=None, message="")
+
+
+def _counted(
+    after: WorkflowStatus,
+    before: WorkflowStatus,
+    seen: Executions,
     *,
     fence: int,
-    queued: int,
+    queued: list[str],
     now: datetime,
-    seen: Executions,
-) -> WorkflowStatus | None:
-    before = workflow.status
-    ordered = [steps[step.name] for step in before.steps]
-    after = msgspec.structs.replace(
-        before,
-        steps=ordered,
-        tokens=tokens,
+) -> WorkflowStatus:
+    counted = msgspec.structs.replace(
+        after,
         last_fence=fence,
-        active_steps=len(tokens),
-        current_step=next((step.name for step in ordered if step.name in tokens), ""),
-        queued_steps=queued,
-        skipped_steps=sum(step.phase is StepPhase.SKIPPED for step in ordered),
-        execution_start_time=before.execution_start_time or (now if tokens else None),
+        active_steps=len(after.tokens),
+        current_step=next((s.name for s in after.steps if s.name in after.tokens), ""),
+        queued_steps=len(queued),
+        skipped_steps=sum(step.phase is StepPhase.SKIPPED for step in after.steps),
+        execution_start_time=before.execution_start_time or (now if after.tokens else None),
     )
-    if after == before:
-        return None
-    return msgspec.structs.replace(
-        after, steps=[_with_uid(s, seen) for s in _settling(after, before)]
-    )
-
-
-def _settling(after: WorkflowStatus, before: WorkflowStatus) -> list[StepStatus]:
-    """Say on the step that its fence was raised, which is done once only."""
-    return [
-        msgspec.structs.replace(step, message=SETTLING)
-        if step.name in before.tokens
-        and step.name in after.tokens
-        and before.tokens[step.name].fence != after.tokens[step.name].fence
-        else step
-        for step in after.steps
-    ]
+    if counted == before:
+        return counted
+    return msgspec.structs.replace(counted, steps=[_with_uid(s, seen) for s in counted.steps])
 
 
 def _with_uid(step: StepStatus, executions: Executions) -> StepStatus:
@@ -255,14 +212,3 @@ def _with_uid(step: StepStatus, executions: Executions) -> StepStatus:
         return step
     uid = found.metadata.uid
     return msgspec.structs.replace(step, execution_ref=msgspec.structs.replace(ref, uid=uid))
-
-
-def _execution_of(
-    workflow: WorkflowExecution, executions: Executions, step: str, token: Token
-) -> KubernetesExecution | None:
-    """Return the settling execution of a token's step where there is one, else the forward one."""
-    for kind in (ExecutionKind.SETTLE, ExecutionKind.FORWARD):
-        found = executions.get(name_of(workflow, step, token.attempt, kind))
-        if found is not None:
-            return found
-    return None

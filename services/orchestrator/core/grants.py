@@ -4,6 +4,8 @@ from shared.api.enums import ExecutionKind, Intent
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.effects.catalogue import CATALOGUE, canonical
+from shared.expressions.scope import scope_of
+from shared.expressions.substitution import substituted_parameters
 from shared.workflow.definition import steps_of
 from shared.workflow.executions import new_execution
 
@@ -27,10 +29,11 @@ def forward_execution(
         workflow,
         step_name,
         action=str(action),
-        parameters=step.parameters,
+        parameters=substituted_parameters(step.parameters, scope_of(workflow)),
         timeout=step.timeout or CATALOGUE[action].timeout,
         attempt=attempt,
         fence=fence,
         kind=kind,
         intent=intent,
+        convergent=step.convergent,
     )

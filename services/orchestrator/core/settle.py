@@ -9,15 +9,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from services.orchestrator.core.decide import is_refenced, was_seen
 from services.orchestrator.core.grants import forward_execution
+from services.orchestrator.core.ledger import is_refenced, was_seen
 from shared.api.enums import ExecutionKind, Intent, Phase
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus, Token
 from shared.ids import ExecutionName
 from shared.workflow.executions import name_of
-from shared.workflow.stopping import critical_failure
+from shared.workflow.stopping import stop_reason
 
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +38,15 @@ class Revoke(msgspec.Struct, frozen=True, kw_only=True):
     execution: KubernetesExecution
 
 
+_FORWARD = frozenset({Phase.EXECUTING, Phase.PAUSED, Phase.AWAITING_APPROVAL})
+"""What holds a token was granted before the workflow was paused or gated, and runs on."""
+
 Order = Create | Drive | Revoke
 
 
 def is_wanted(workflow: WorkflowExecution) -> bool:
     """Return whether steps with a token may still start."""
-    return workflow.status.phase is Phase.EXECUTING and critical_failure(workflow) is None
+    return workflow.status.phase in _FORWARD and stop_reason(workflow) is None
 
 
 def orders(

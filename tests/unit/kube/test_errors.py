@@ -36,7 +36,7 @@ def _body(reason: str = "", message: str = "why") -> bytes:
         pytest.param(413, _body(), PermanentError, "TooLarge", id="body too large"),
         pytest.param(422, _body("Invalid"), PermanentError, "Invalid", id="schema"),
         pytest.param(429, _body(), TransientError, "TooManyRequests", id="slow down"),
-        pytest.param(500, _body("InternalError"), TransientError, "ApiUnavailable", id="broken"),
+        pytest.param(500, _body("InternalError"), TransientError, "InternalError", id="broken"),
         pytest.param(
             500,
             _body(message="etcdserver: request is too large"),

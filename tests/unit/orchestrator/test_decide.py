@@ -1,21 +1,27 @@
 """The ledger: what is granted, kept and released."""
 
+from datetime import datetime, timedelta
+from typing import Any
+
 import msgspec
 import pytest
 
 from services.orchestrator.core import settle
-from services.orchestrator.core.decide import SETTLING, decide
+from services.orchestrator.core.decide import SETTLING, decide, next_start
 from shared.api.enums import (
+    TERMINAL_PHASES,
     ExecutionKind,
     ExecutionMode,
     ExecutionPhase,
     Intent,
     Phase,
     StepPhase,
+    StepReason,
 )
 from shared.api.meta import NamedRef
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import ExecutionStrategy
+from shared.api.workflow_status import Approval, ControlStatus
 from tests.support.builders import (
     NOW,
     by_name,
@@ -194,11 +200,78 @@ def test_deciding_twice_changes_nothing_more() -> None:
     assert decide(workflow, {}, now=NOW, limit=5) is None
 
 
-@pytest.mark.parametrize("phase", [p for p in Phase if p is not Phase.EXECUTING])
-def test_nothing_is_granted_outside_executing(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.PLANNING, *sorted(TERMINAL_PHASES)])
+def test_nothing_is_granted_before_and_after(phase: Phase) -> None:
     workflow = planned(make_workflow(diamond()))
     moved = msgspec.structs.replace(
         workflow, status=msgspec.structs.replace(workflow.status, phase=phase)
     )
 
     assert decide(moved, {}, now=NOW, limit=5) is None
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"control": ControlStatus(paused=True)},
+        {"approval": Approval(required=True)},
+        {"timed_out_at": NOW},
+    ],
+    ids=["paused", "not approved", "timed out"],
+)
+def test_nothing_is_granted_while_something_holds_it(held: dict[str, Any]) -> None:
+    workflow = planned(make_workflow(diamond()))
+    moved = msgspec.structs.replace(
+        workflow, status=msgspec.structs.replace(workflow.status, **held)
+    )
+
+    status = decide(moved, {}, now=NOW, limit=5)
+
+    assert status is None or not status.tokens
+
+
+def test_row_58_a_failed_attempt_gives_its_token_back_and_waits_for_its_time() -> None:
+    workflow = granted(planned(make_workflow([scale_step("a")])))
+    ended = by_name(execution_of(workflow, "a", phase=ExecutionPhase.FAILED))
+    waiting = retrying(workflow, at=NOW + timedelta(seconds=30))
+
+    released = decide(waiting, ended, now=NOW + timedelta(seconds=29), limit=5)
+
+    assert released is not None
+    assert released.tokens == {}
+    later = msgspec.structs.replace(waiting, status=released)
+    assert next_start(later) == NOW + timedelta(seconds=30)
+    assert decide(later, ended, now=NOW + timedelta(seconds=29), limit=5) is None
+    again = decide(later, ended, now=NOW + timedelta(seconds=30), limit=5)
+    assert again is not None
+    assert again.tokens["a"].attempt == 2
+    assert again.tokens["a"].fence == 2
+    assert again.steps[0].retries_attempted == 1
+    (order,) = settle.orders(msgspec.structs.replace(later, status=again), {})
+    assert isinstance(order, settle.Create)
+    assert order.execution.metadata.name == forward_name(workflow, "a", attempt=2)
+
+
+def test_what_waits_to_be_tried_again_fails_when_the_workflow_stops() -> None:
+    workflow = granted(planned(make_workflow([scale_step("a"), scale_step("b")])))
+    waiting = retrying(workflow, at=NOW + timedelta(seconds=30))
+    stopped = with_steps(waiting, {"b": StepPhase.FAILED})
+    ended = by_name(
+        *(execution_of(workflow, name, phase=ExecutionPhase.FAILED) for name in ("a", "b"))
+    )
+
+    status = decide(stopped, ended, now=NOW, limit=5)
+
+    assert status is not None
+    assert status.steps[0].phase is StepPhase.FAILED
+    assert next_start(msgspec.structs.replace(stopped, status=status)) is None
+
+
+def retrying(workflow: WorkflowExecution, *, at: datetime) -> WorkflowExecution:
+    """Return the workflow with its first step judged: to be tried again."""
+    first, *others = workflow.status.steps
+    again = msgspec.structs.replace(
+        first, phase=StepPhase.PENDING, reason=StepReason.RETRYING, next_attempt_time=at
+    )
+    status = msgspec.structs.replace(workflow.status, steps=[again, *others])
+    return msgspec.structs.replace(workflow, status=status)

@@ -1,0 +1,239 @@
+"""spec.control: followed or refused with the reason, in every phase, and only once."""
+
+import msgspec
+import pytest
+
+from services.orchestrator.core.decide import decide
+from shared.api.enums import (
+    TERMINAL_PHASES,
+    Control,
+    ExecutionPhase,
+    Phase,
+    RollbackPhase,
+    RollbackType,
+    StepPhase,
+    StepReason,
+)
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_status import Approval, ControlStatus, Rollback, WorkflowStatus
+from shared.workflow.phases import derive, rollback_is_due
+from tests.support.builders import (
+    NOW,
+    by_name,
+    diamond,
+    execution_of,
+    make_workflow,
+    planned,
+    scale_step,
+    with_steps,
+)
+
+CHAIN = [scale_step("a"), scale_step("b", needs=["a"])]
+
+
+def asking(
+    workflow: WorkflowExecution, verb: Control | None, *, generation: int = 2
+) -> WorkflowExecution:
+    spec = msgspec.structs.replace(workflow.spec, control=verb)
+    meta = msgspec.structs.replace(workflow.metadata, generation=generation)
+    return msgspec.structs.replace(workflow, spec=spec, metadata=meta)
+
+
+def decided(workflow: WorkflowExecution, **executions: ExecutionPhase) -> WorkflowExecution:
+    """Return the workflow after one write of the orchestrator."""
+    found = by_name(*(execution_of(workflow, s, phase=p) for s, p in executions.items()))
+    status = decide(workflow, found, now=NOW, limit=5)
+    if status is None:
+        return workflow
+    return with_status(workflow, derive(workflow, status, now=NOW))
+
+
+def with_status(workflow: WorkflowExecution, status: WorkflowStatus) -> WorkflowExecution:
+    return msgspec.structs.replace(workflow, status=status)
+
+
+def running() -> WorkflowExecution:
+    """Return a workflow whose first step is in flight."""
+    return decided(planned(make_workflow(CHAIN)))
+
+
+def control(workflow: WorkflowExecution) -> ControlStatus:
+    assert workflow.status.control is not None
+    return workflow.status.control
+
+
+def in_phase(phase: Phase) -> WorkflowExecution:
+    """Return a workflow that stands in a phase, as the services leave it."""
+    if phase is Phase.PENDING:
+        return make_workflow(CHAIN)
+    workflow = planned(make_workflow(CHAIN))
+    if phase is Phase.PLANNING:
+        status = WorkflowStatus(phase=phase, planning_start_time=NOW)
+    elif phase in ROLLBACKS:
+        failed = with_steps(workflow, {"a": StepPhase.FAILED, "b": StepPhase.SKIPPED})
+        rollback = Rollback(phase=ROLLBACKS[phase], strategy=RollbackType.MANUAL)
+        status = msgspec.structs.replace(failed.status, rollback=rollback)
+    elif phase in ENDS:
+        ended = with_steps(workflow, dict.fromkeys("ab", StepPhase.COMPLETED))
+        status = msgspec.structs.replace(
+            ended.status, execution_complete_time=NOW, control=ENDS[phase]
+        )
+    else:
+        status = msgspec.structs.replace(
+            running().status,
+            control=ControlStatus(verb=Control.PAUSE, paused=True)
+            if phase is Phase.PAUSED
+            else None,
+            approval=Approval(required=phase is Phase.AWAITING_APPROVAL),
+        )
+    there = with_status(workflow, msgspec.structs.replace(status, phase=phase))
+    return with_status(there, derive(there, there.status, now=NOW))
+
+
+ROLLBACKS = {
+    Phase.FAILED: RollbackPhase.NOT_REQUESTED,
+    Phase.DEGRADED: RollbackPhase.AWAITING_TRIGGER,
+    Phase.ROLLING_BACK: RollbackPhase.RUNNING,
+    Phase.ROLLED_BACK: RollbackPhase.COMPLETED,
+    Phase.ROLLBACK_FAILED: RollbackPhase.FAILED,
+}
+ENDS = {
+    Phase.COMPLETED: None,
+    Phase.CANCELLED: ControlStatus(verb=Control.CANCEL, stop=Control.CANCEL),
+}
+
+
+def test_a_pause_starts_nothing_and_lets_run_what_runs() -> None:
+    paused = decided(asking(running(), Control.PAUSE))
+    done = with_steps(paused, {"a": StepPhase.COMPLETED})
+
+    after = decided(done, a=ExecutionPhase.COMPLETED)
+
+    assert paused.status.phase is Phase.PAUSED
+    assert control(paused).accepted
+    assert after.status.tokens == {}
+    assert after.status.phase is Phase.PAUSED
+
+
+@pytest.mark.parametrize("verb", [Control.RESUME, None])
+def test_a_resume_or_no_verb_at_all_goes_on(verb: Control | None) -> None:
+    paused = decided(asking(planned(make_workflow(CHAIN)), Control.PAUSE))
+
+    resumed = decided(asking(paused, verb, generation=3))
+
+    assert paused.status.tokens == {}
+    assert resumed.status.phase is Phase.EXECUTING
+    assert set(resumed.status.tokens) == {"a"}
+
+
+def test_a_cancel_waits_for_what_runs_and_skips_the_rest() -> None:
+    cancelled = decided(asking(running(), Control.CANCEL))
+    judged = with_steps(cancelled, {"a": StepPhase.COMPLETED})
+
+    after = decided(judged, a=ExecutionPhase.COMPLETED)
+
+    assert cancelled.status.phase is Phase.EXECUTING
+    assert set(cancelled.status.tokens) == {"a"}
+    assert cancelled.status.steps[1].phase is StepPhase.SKIPPED
+    assert cancelled.status.steps[1].reason is StepReason.CANCELLED
+    assert after.status.tokens == {}
+    summed_up = msgspec.structs.replace(after.status, execution_complete_time=NOW)
+    assert derive(after, summed_up, now=NOW).phase is Phase.CANCELLED
+    assert not rollback_is_due(after)
+
+
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.AWAITING_APPROVAL])
+def test_what_never_began_is_cancelled_at_once(phase: Phase) -> None:
+    workflow = make_workflow(CHAIN)
+    if phase is not Phase.PENDING:
+        workflow = planned(workflow)
+
+    assert decided(asking(workflow, Control.CANCEL)).status.phase is Phase.CANCELLED
+
+
+def test_a_rollback_is_due_once_everything_has_settled() -> None:
+    asked = decided(asking(running(), Control.ROLLBACK))
+    after = decided(with_steps(asked, {"a": StepPhase.COMPLETED}), a=ExecutionPhase.COMPLETED)
+
+    assert not rollback_is_due(asked)
+    assert rollback_is_due(after)
+    assert after.status.phase is Phase.EXECUTING
+
+
+def test_ending_cannot_be_taken_back() -> None:
+    cancelled = decided(asking(running(), Control.CANCEL))
+
+    resumed = decided(asking(cancelled, Control.RESUME, generation=3))
+
+    assert not control(resumed).accepted
+    assert control(resumed).reason == "AlreadyStopping"
+    assert control(resumed).stop is Control.CANCEL
+
+
+def test_a_retry_sends_a_degraded_workflow_forward_from_what_failed() -> None:
+    steps = [scale_step("a"), scale_step("b", needs=["a"]), scale_step("c", needs=["b"])]
+    workflow = with_steps(
+        planned(make_workflow(steps, rollback=RollbackType.MANUAL)),
+        {"a": StepPhase.COMPLETED, "b": StepPhase.FAILED},
+    )
+    stopped = decided(workflow)
+    rollback = Rollback(phase=RollbackPhase.AWAITING_TRIGGER, strategy=RollbackType.MANUAL)
+    waiting = msgspec.structs.replace(stopped.status, rollback=rollback)
+    degraded = with_status(stopped, derive(stopped, waiting, now=NOW))
+
+    again = decided(asking(degraded, Control.RETRY))
+
+    assert degraded.status.phase is Phase.DEGRADED
+    assert again.status.phase is Phase.EXECUTING
+    assert set(again.status.tokens) == {"b"}
+    assert again.status.tokens["b"].attempt == 2
+    assert [s.phase for s in again.status.steps] == [
+        StepPhase.COMPLETED,
+        StepPhase.RUNNING,
+        StepPhase.PENDING,
+    ]
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("verb", list(Control))
+def test_every_verb_is_answered_once_in_every_phase(verb: Control, phase: Phase) -> None:
+    there = in_phase(phase)
+    already = there.status.control.verb if there.status.control else None
+    asked = asking(there, verb)
+
+    once = decided(asked)
+    twice = decided(once)
+
+    assert there.status.phase is phase
+    assert control(once).verb is verb
+    if verb is already:
+        assert once.status == asked.status
+        return
+    assert control(once).accepted is not bool(control(once).reason)
+    assert control(once).accepted is not bool(control(once).message)
+    assert twice.status == once.status
+    if not control(once).accepted:
+        assert once.status.phase is asked.status.phase
+        assert once.status.tokens == asked.status.tokens
+
+
+@pytest.mark.parametrize("phase", sorted(TERMINAL_PHASES - {Phase.DEGRADED}))
+@pytest.mark.parametrize("verb", [Control.PAUSE, Control.RESUME, Control.CANCEL, Control.RETRY])
+def test_nothing_moves_what_has_ended(verb: Control, phase: Phase) -> None:
+    there = in_phase(phase)
+    answered = decided(asking(there, verb))
+
+    assert answered.status.phase is phase
+    assert not control(answered).accepted or answered.status == there.status
+
+
+def test_a_cancel_during_a_rollback_is_refused() -> None:
+    answered = control(decided(asking(in_phase(Phase.ROLLING_BACK), Control.CANCEL)))
+
+    assert (answered.accepted, answered.reason) == (False, "RollbackRunning")
+
+
+def test_a_verb_that_stands_is_not_answered_again_when_the_limit_changes() -> None:
+    paused = decided(asking(planned(make_workflow(diamond())), Control.PAUSE))
+
+    assert decided(asking(paused, Control.PAUSE, generation=9)).status == paused.status
