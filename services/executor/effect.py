@@ -2,20 +2,24 @@
 
 R4: read the target, then read the execution live (the claim still ours), then write with
 the target's uid and resourceVersion. A lost answer is Unknown, never a failure: the target
-is read again, and our own operation on it means that it was done.
+is read again, and our own operation on it means that it was done. The same write says who
+holds the target; another workflow's hold is waited out.
 """
 
-import asyncio
-from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from services.executor.actions import mutations, waiting
 from services.executor.actions.mutations import Mutation
-from services.executor.core import changes, claims, operations
-from services.executor.core.changes import Address, Broken, Done, RefusedError, Verdict
+from services.executor.capture import Captures, stamp_of
+from services.executor.core import changes, claims, locks, operations
+from services.executor.core.changes import Address, Done, RefusedError, Verdict
+from services.executor.locking import TargetLocks
+from services.executor.settling import Settling
+from services.executor.stop import Stop
 from shared.api.enums import ErrorType, ExecutionKind
 from shared.api.execution import CapturedInverse, KubernetesExecution
-from shared.api.meta import LAST_OPERATIONS_ANNOTATION
+from shared.api.meta import LAST_OPERATIONS_ANNOTATION, LOCKED_BY_ANNOTATION
 from shared.api.parameters import WaitForCondition
 from shared.clock import Clock
 from shared.errors import ConflictError, FencedError, NotFoundError, TransientError
@@ -24,10 +28,10 @@ from shared.kube.port import Cluster, Object
 from shared.kube.store import ExecutionStore
 from shared.workflow.names import operation_id
 
-Judge = Callable[[Object | None], Verdict]
-
-_RETRY_S = 0.2
-_LOOK_S = 5.0
+_RETRY_S: Final = 0.2
+_BEFORE: Final = "cancelled before the change"
+_AFTER: Final = "cancelled while waiting; the change was made"
+_UNTOUCHED: Final = "cancelled while waiting; nothing was to be changed"
 
 
 class Effect:
@@ -41,57 +45,74 @@ class Effect:
         *,
         clock: Clock,
         deadline: datetime,
+        stop: Stop,
     ) -> None:
         self._cluster = cluster
         self._executions = executions
-        self._claim = claim
+        self._captures = Captures(cluster, executions, clock=clock)
+        self._locks = TargetLocks(cluster, executions)
+        self._settling = Settling(cluster, clock=clock, deadline=deadline, stop=stop)
         self._clock = clock
         self._deadline = deadline
+        self._stop = stop
+        self._unanswered = ""
+        """Version of the target on which a write may still be on its way."""
+        self.claim = claim
+        """The claim, with what undoes the change as it was captured last."""
 
-    async def apply(self, mutation: Mutation) -> str:
-        """Make the change unless it was made already; return a note for people.
+    async def apply(self, mutation: Mutation) -> None:
+        """Make the change unless it was made already, or is not to be made.
 
         Raises:
-            RefusedError: when it cannot or must not be made.
+            RefusedError: when it cannot or must not be made, or the step was cancelled.
             FencedError: when the claim is gone.
         """
-        address = mutations.address(mutation, self._claim.metadata.namespace)
+        address = mutations.address(mutation, self.claim.metadata.namespace)
+        last = f"{address} to take the change"
         while self._clock.now() < self._deadline:
             live = await self._read(address)
             if operations.is_stamped(live, self._operation_id):
-                return "done before"
-            note = self._judge(mutation, live)
-            await self._confirm_claim()
-            try:
-                await self._write(address, mutation, live, stamp_only=note != "")
-            except (ConflictError, TransientError):
-                await asyncio.sleep(_RETRY_S)
+                return
+            in_the_air = live["metadata"]["resourceVersion"] == self._unanswered
+            if self._stop.asked and not in_the_air:
+                raise changes.cancelled(_BEFORE)
+            holder = await self._locks.holder(live, self.claim)
+            if holder is not None:
+                last = f"the target: {locks.explain(address, holder)}"
+                await self._wait_for(holder, mutation)
                 continue
-            except NotFoundError as error:
-                raise _missing(address) from error
-            return note
-        raise RefusedError(ErrorType.TIMEOUT, f"{address} could not be changed in time")
+            stamp_only = self._judge(mutation, live)
+            if changes.is_satisfied(self.claim):
+                return
+            await self._confirm_claim()
+            if await self._is_written(address, mutation, live, stamp_only=stamp_only):
+                return
+            await self._stop.pause(_RETRY_S)
+        raise changes.too_late(last)
 
     async def settle(self, mutation: Mutation) -> Done:
         """Wait until the target has settled.
 
         Raises:
-            RefusedError: when it will not settle, or not in time.
+            RefusedError: when it will not settle, or not in time, or the step was cancelled.
         """
-        address = mutations.address(mutation, self._claim.metadata.namespace)
-        captured = self._claim.status.rollback_information
+        address = mutations.address(mutation, self.claim.metadata.namespace)
+        captured = self.claim.status.rollback_information
 
         def judge(live: Object | None) -> Verdict:
             if live is None:
                 raise _missing(address)
             return mutations.judge(mutation, live, captured)
 
-        return await self._wait(address, judge)
+        stopped = _UNTOUCHED if changes.is_satisfied(self.claim) else _AFTER
+        return await self._settling.wait(address, judge, if_stopped=stopped)
 
     async def wait_for(self, parameters: WaitForCondition) -> Done:
         """Wait for a condition of an object. Raises RefusedError."""
-        address = waiting.address(parameters, self._claim.metadata.namespace)
-        return await self._wait(address, lambda live: waiting.judge(parameters, live))
+        address = waiting.address(parameters, self.claim.metadata.namespace)
+        return await self._settling.wait(
+            address, lambda live: waiting.judge(parameters, live), if_stopped=_UNTOUCHED
+        )
 
     async def look(self, mutation: Mutation) -> bool:
         """Return whether a deleted execution's effect is on the target; fence it if not.
@@ -99,33 +120,46 @@ class Effect:
         The fence is an annotation-only write: it moves the target's version, so that a late
         request of the lost holder meets a conflict (R3, settle).
         """
-        address = mutations.address(mutation, self._claim.metadata.namespace)
-        spec = self._claim.spec
+        address = mutations.address(mutation, self.claim.metadata.namespace)
+        spec = self.claim.spec
         uid = Uid(spec.workflow_execution_ref.uid)
         lost = operation_id(uid, spec.step_name, spec.attempt, ExecutionKind.FORWARD)
         while self._clock.now() < self._deadline:
             live = await self._cluster.read(address.kind, address.name, namespace=address.namespace)
             if live is None:
                 return False
+            # It may go beside another workflow's change: it must, to fence, and sets nothing.
+            locks_too = await self._locks.holder(live, self.claim) is None
             await self._confirm_claim()
             try:
-                await self._write(address, mutation, live, stamp_only=True)
+                await self._write(address, live, {}, locks_too=locks_too)
             except (ConflictError, TransientError):
-                await asyncio.sleep(_RETRY_S)
+                await self._stop.pause(_RETRY_S)
                 continue
             return operations.is_stamped(live, lost)
         return False
 
     @property
     def _operation_id(self) -> str:
-        spec = self._claim.spec
+        spec = self.claim.spec
         uid = Uid(spec.workflow_execution_ref.uid)
         return operation_id(uid, spec.step_name, spec.attempt, spec.kind)
 
-    def _judge(self, mutation: Mutation, live: Object) -> str:
-        """Return why only the stamp is to be written, or nothing. Raises RefusedError."""
+    async def _wait_for(self, holder: KubernetesExecution, mutation: Mutation) -> None:
+        """Wait for another workflow; what undoes our change is then captured anew."""
+        left = (self._deadline - self._clock.now()).total_seconds()
+        try:
+            async with self._stop.waiting(max(0.0, left)):
+                await self._locks.until_ended(holder)
+        except TimeoutError:
+            return
+        if self.claim.status.rollback_information is not None:
+            self.claim = await self._captures.again(self.claim, mutation)
+
+    def _judge(self, mutation: Mutation, live: Object) -> bool:
+        """Return whether only the stamp is to be written. Raises RefusedError."""
         observed = mutations.observe(mutation, live)
-        undo = self._claim.spec.rollback_of
+        undo = self.claim.spec.rollback_of
         if undo is not None:
             match changes.judge_undo(undo, observed, live["metadata"]["uid"]):
                 case changes.Drifted(message=message):
@@ -133,32 +167,48 @@ class Effect:
                         ErrorType.RESOURCE_CONFLICT, message, reason=changes.DRIFT_REASON
                     )
                 case changes.AlreadyUndone():
-                    return "undone before"
+                    return True
                 case changes.Restore():
-                    return ""
-        captured = self._claim.status.rollback_information
+                    return False
+        captured = self.claim.status.rollback_information
         if captured is not None:
-            _refuse_foreign_change(captured, observed, live)
-        return ""
+            _refuse_foreign_change(self.claim, captured, observed, live)
+        return False
+
+    async def _is_written(
+        self, address: Address, mutation: Mutation, live: Object, *, stamp_only: bool
+    ) -> bool:
+        """Write, and return whether it is known to be done. Raises RefusedError."""
+        body: Object = {}
+        if not stamp_only:
+            body = dict(mutations.render(mutation, live, stamp=stamp_of(self.claim)).patch)
+        try:
+            await self._write(address, live, body, locks_too=True)
+        except ConflictError:
+            return False
+        except TransientError:
+            self._unanswered = live["metadata"]["resourceVersion"]
+            return False
+        except NotFoundError as error:
+            raise _missing(address) from error
+        return True
 
     async def _write(
-        self, address: Address, mutation: Mutation, live: Object, *, stamp_only: bool
+        self, address: Address, live: Object, body: Object, *, locks_too: bool
     ) -> None:
-        claim, meta = self._claim, live["metadata"]
+        claim, meta = self.claim, live["metadata"]
         operation = operations.Operation(
             id=self._operation_id, fence=claim.spec.fence, claim_fence=claim.status.claim_fence
         )
-        stamp = operations.stamped(live, operation)
-        body: Object = {} if stamp_only else dict(self._render(mutation, live).patch)
+        annotations = {LAST_OPERATIONS_ANNOTATION: operations.stamped(live, operation)}
+        if locks_too:
+            annotations[LOCKED_BY_ANNOTATION] = locks.held(live, claim)
         body["metadata"] = {
             "uid": meta["uid"],
             "resourceVersion": meta["resourceVersion"],
-            "annotations": {LAST_OPERATIONS_ANNOTATION: stamp},
+            "annotations": annotations,
         }
         await self._cluster.patch(address.kind, address.name, body, namespace=address.namespace)
-
-    def _render(self, mutation: Mutation, live: Object) -> changes.Change:
-        return mutations.render(mutation, live, stamp=stamp_of(self._claim))
 
     async def _read(self, address: Address) -> Object:
         live = await self._cluster.read(address.kind, address.name, namespace=address.namespace)
@@ -167,65 +217,21 @@ class Effect:
         return live
 
     async def _confirm_claim(self) -> None:
-        meta = self._claim.metadata
+        meta = self.claim.metadata
         live = await self._executions.fetch(meta.namespace, meta.name)
-        if not claims.holds(live, self._claim):
+        if not claims.holds(live, self.claim):
             raise FencedError("ClaimLost", f"{meta.name} is no longer ours")
-
-    async def _wait(self, address: Address, judge: Judge) -> Done:
-        progress = "nothing was seen"
-        while self._clock.now() < self._deadline:
-            live = await self._cluster.read(address.kind, address.name, namespace=address.namespace)
-            match judge(live):
-                case Done() as done:
-                    return done
-                case Broken(error=error, message=message):
-                    raise RefusedError(error, message)
-                case changes.NotYet(message=message):
-                    progress = message
-            await self._until_changed(address, live, judge)
-        raise RefusedError(
-            ErrorType.TIMEOUT, f"{address} did not settle in time: {progress}", reason="Timeout"
-        )
-
-    async def _until_changed(self, address: Address, live: Object | None, judge: Judge) -> None:
-        """Return when the object looks settled, or after a while, or when the watch ends."""
-        left = (self._deadline - self._clock.now()).total_seconds()
-        version = live["metadata"]["resourceVersion"] if live else ""
-        if not version:
-            await asyncio.sleep(min(1.0, max(0.0, left)))
-            return
-        try:
-            async with asyncio.timeout(max(0.05, min(left, _LOOK_S))):
-                async for change in self._cluster.watch(
-                    address.kind,
-                    namespace=address.namespace,
-                    name=address.name,
-                    resource_version=version,
-                ):
-                    if change.type == "BOOKMARK":
-                        continue
-                    gone = change.type == "DELETED"
-                    if gone or not isinstance(judge(change.object), changes.NotYet):
-                        return
-        except (TimeoutError, TransientError):
-            await asyncio.sleep(_RETRY_S)
-
-
-def stamp_of(execution: KubernetesExecution) -> str:
-    """Return the same time stamp for every try of one execution."""
-    started = execution.status.start_time
-    return started.isoformat().replace("+00:00", "Z") if started else ""
 
 
 def _refuse_foreign_change(
-    captured: CapturedInverse, observed: dict[str, str], live: Object
+    claim: KubernetesExecution, captured: CapturedInverse, observed: dict[str, str], live: Object
 ) -> None:
     """Stop when somebody changed the same field between the capture and the write."""
     if captured.target is not None and captured.target.uid != live["metadata"]["uid"]:
         message = f"{captured.target.kind} {captured.target.name} was replaced by another"
         raise RefusedError(ErrorType.RESOURCE_CONFLICT, message, reason="ConcurrentChange")
-    if observed != captured.before:
+    done_by_earlier_attempt = claim.spec.attempt > 1 and observed == captured.after
+    if observed != captured.before and not done_by_earlier_attempt:
         changed = [path for path in sorted(observed) if captured.before.get(path) != observed[path]]
         message = f"somebody changed {', '.join(changed)} at the same time"
         raise RefusedError(ErrorType.RESOURCE_CONFLICT, message, reason="ConcurrentChange")

@@ -1,38 +1,29 @@
 """The executor's shell: claim, act, wait, record.
 
-The claim is a compare-and-swap that also stores what undoes the change (R2); the result is
-written under the same claim (R5). Whoever finds a claim whose holder is gone goes on from
-what the target shows.
+The result is written under the claim (R5). Whoever finds a claim whose holder is gone goes on
+from what the target shows. An execution whose target another workflow holds is looked at again
+when that one has ended.
 """
 
 import asyncio
 from typing import Final
 
-import msgspec
-
-from services.executor.actions import mutations
-from services.executor.actions.mutations import Mutation
-from services.executor.core import changes, claims, results
-from services.executor.core.changes import RefusedError
-from services.executor.effect import Effect, stamp_of
+from services.executor.carrying_out import CarryingOut
+from services.executor.claiming import Claiming, Held
+from services.executor.core import claims
 from services.executor.holders import Holders
-from shared.api.enums import TERMINAL_EXECUTION_PHASES, ErrorType, Intent
-from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
+from shared.api.enums import TERMINAL_EXECUTION_PHASES
+from shared.api.execution import ExecutionStatus, KubernetesExecution
 from shared.api.groups import KUBERNETES_EXECUTION
 from shared.api.meta import CORRELATION_ANNOTATION
-from shared.api.parameters import ActionParameters, NotifyOnly, WaitForCondition
-from shared.api.results import CustomResult, StepResult
-from shared.api.workflow import WorkflowExecution
 from shared.bus.port import Delivery
 from shared.contracts import consumers
 from shared.contracts.subjects import Fact
-from shared.effects.catalogue import canonical, parameters_of
 from shared.errors import (
     ConflictError,
     FencedError,
     MendflowError,
     NotFoundError,
-    PermanentError,
     TransientError,
 )
 from shared.kube.port import Object
@@ -42,11 +33,9 @@ from shared.worker.context import Context
 from shared.worker.keys import read_bell
 from shared.worker.recent import Recent
 from shared.worker.resync import ResyncLoop
-from shared.workflow import durations
 
 _FINISHED: Final = frozenset(str(phase) for phase in TERMINAL_EXECUTION_PHASES)
 _RECORD_TRIES: Final = 8
-_HELD_RETRY_S: Final = 1.0
 
 
 class Executor:
@@ -55,7 +44,11 @@ class Executor:
     def __init__(self, context: Context, holders: Holders) -> None:
         self._context = context
         self._holders = holders
-        self._busy: set[tuple[str, str]] = set()
+        self._claiming = Claiming(context, identity=holders.identity)
+        self._busy: dict[tuple[str, str], asyncio.Event] = {}
+        """What is in work here, and how to make it look at its workflow again."""
+        self._waiting: set[tuple[str, str]] = set()
+        """What waits here for another workflow to end with its target."""
         self._known = Recent()
         self._tasks: asyncio.TaskGroup | None = None
         self._resync = ResyncLoop(context, KUBERNETES_EXECUTION, self._visit)
@@ -98,7 +91,9 @@ class Executor:
         try:
             execution = await self._context.executions.fetch(namespace, name)
             if execution is not None:
-                await self.carry_out(execution)
+                outcome = await self.carry_out(execution)
+                if isinstance(outcome, Retry):
+                    self.resync_now()
         except MendflowError as error:
             log.info("will be looked at again", reason=error.reason, error=str(error))
         except Exception:
@@ -107,9 +102,11 @@ class Executor:
     async def carry_out(self, execution: KubernetesExecution) -> Outcome:
         """Carry out one execution to its end, unless it is not ours to carry out."""
         key = (execution.metadata.namespace, execution.metadata.name)
-        if key in self._busy:
+        in_work = self._busy.get(key)
+        if in_work is not None:
+            in_work.set()
             return Ack(note="in work here")
-        self._busy.add(key)
+        look_again = self._busy[key] = asyncio.Event()
         spec, meta = execution.spec, execution.metadata
         telling = bound(
             correlation_id=meta.annotations.get(
@@ -121,11 +118,13 @@ class Executor:
         )
         try:
             with telling:
-                return await self._claim_and_run(execution)
+                return await self._claim_and_run(execution, look_again)
         finally:
-            self._busy.discard(key)
+            self._busy.pop(key)
 
-    async def _claim_and_run(self, execution: KubernetesExecution) -> Outcome:
+    async def _claim_and_run(
+        self, execution: KubernetesExecution, look_again: asyncio.Event
+    ) -> Outcome:
         context, ref = self._context, execution.spec.workflow_execution_ref
         # A claim of ours that is not in work here was dropped by an error, or its answer lost.
         gone = execution.is_claimed and self._holders.is_replaceable(execution.status.claimed_by)
@@ -135,102 +134,51 @@ class Executor:
         if refusal is not None or workflow is None:
             return Ack(note=refusal or "workflow gone")
         try:
-            claim = await self._claim(execution)
+            claim = await self._claiming.claim(execution)
         except ConflictError:
             return Retry(reason="ClaimConflict", after_s=0.1)
         except NotFoundError:
             return Ack(note="execution gone")
-        await context.publisher.execution_fact(claim, Fact.CLAIMED)
-        await self._run(claim, workflow)
+        if isinstance(claim, Held):
+            self._look_when_free(execution, claim)
+            return Ack(note="its target is held by another workflow")
+        await self._run(CarryingOut(context, claim, workflow), claim, look_again)
         return Ack(note="carried out")
 
-    async def _claim(self, execution: KubernetesExecution) -> KubernetesExecution:
-        inverse = execution.status.rollback_information or await self._capture(execution)
-        status = claims.claimed(
-            execution,
-            holder=self._holders.identity,
-            now=self._context.clock.now(),
-            inverse=inverse,
-        )
-        return await self._context.executions.write_status(execution, status)
+    def _look_when_free(self, execution: KubernetesExecution, held: Held) -> None:
+        """See to it that one task waits for the holder; the walk is the net below it."""
+        key = (execution.metadata.namespace, execution.metadata.name)
+        if key not in self._waiting and self._tasks is not None:
+            self._waiting.add(key)
+            self._tasks.create_task(self._wait_and_look(key, held))
 
-    async def _capture(self, execution: KubernetesExecution) -> CapturedInverse | None:
-        """Return what undoes the change; None where the effect will find out why it cannot be."""
-        parameters = _parameters(execution)
-        if isinstance(parameters, NotifyOnly | WaitForCondition) or parameters is None:
-            return None
-        if execution.spec.intent is not Intent.RUN or execution.spec.rollback_of is not None:
-            return None
-        address = mutations.address(parameters, execution.metadata.namespace)
-        live = await self._context.cluster.read(
-            address.kind, address.name, namespace=address.namespace
-        )
-        if live is None:
-            return None
-        started = msgspec.structs.replace(
-            execution.status, start_time=execution.status.start_time or self._context.clock.now()
-        )
-        stamp = stamp_of(msgspec.structs.replace(execution, status=started))
+    async def _wait_and_look(self, key: tuple[str, str], held: Held) -> None:
         try:
-            change = mutations.render(parameters, live, stamp=stamp)
-        except RefusedError:
-            return None
-        return changes.inverse_of(change, live, address)
+            await self._claiming.until_free(held)
+        except MendflowError as error:
+            self._context.log.info("holder not seen", execution=key[1], reason=error.reason)
+            return
+        finally:
+            self._waiting.discard(key)
+        await self._safely(*key)
 
-    async def _run(self, claim: KubernetesExecution, workflow: WorkflowExecution) -> None:
-        context = self._context
-        log = context.log.bind(action=claim.spec.action, execution=claim.metadata.name)
+    async def _run(
+        self, work: CarryingOut, claim: KubernetesExecution, look_again: asyncio.Event
+    ) -> None:
+        log = self._context.log.bind(action=claim.spec.action, execution=claim.metadata.name)
+        watching = None
+        if self._tasks is not None and work.can_be_cancelled:
+            watching = self._tasks.create_task(work.stop_when_cancelled(look_again))
         try:
-            result = await self._act(claim, workflow)
-            status = results.completed(claim, result, now=context.clock.now())
-        except RefusedError as error:
-            status = results.failed(claim, error, now=context.clock.now())
+            status = await work.run()
         except FencedError as error:
             log.info("claim lost", reason=error.reason)
             return
-        except PermanentError as error:
-            refused = RefusedError(_error_type(error), str(error)[:256], reason=error.reason)
-            status = results.failed(claim, refused, now=context.clock.now())
+        finally:
+            if watching is not None:
+                watching.cancel()
         await self._record(claim, status)
         log.info("execution ended", phase=str(status.phase), outcome=status.message)
-
-    async def _act(self, claim: KubernetesExecution, workflow: WorkflowExecution) -> StepResult:
-        context, parameters = self._context, _parameters(claim)
-        started = claim.status.start_time or context.clock.now()
-        effect = Effect(
-            context.cluster,
-            context.executions,
-            claim,
-            clock=context.clock,
-            deadline=started + durations.parse(claim.spec.timeout),
-        )
-        match parameters:
-            case None:
-                raise RefusedError(ErrorType.VALIDATION_ERROR, "the action has no parameters")
-            case NotifyOnly():
-                context.recorder.normal(workflow, reason="Notification", message=parameters.message)
-                told = CustomResult(action_type="notify_only", output=parameters.message)
-                return StepResult(success=True, custom_result=told)
-            case WaitForCondition():
-                return (await effect.wait_for(parameters)).result
-            case _:
-                return await self._mutate(effect, claim, parameters)
-
-    async def _mutate(
-        self, effect: Effect, claim: KubernetesExecution, mutation: Mutation
-    ) -> StepResult:
-        if claim.spec.intent is Intent.SETTLE:
-            if await effect.look(mutation):
-                return (await effect.settle(mutation)).result
-            raise RefusedError(
-                ErrorType.UNKNOWN_ERROR,
-                "its execution was deleted, and the change is not on the target",
-                reason="Unknown",
-            )
-        await _patiently(effect, mutation)
-        address = mutations.address(mutation, claim.metadata.namespace)
-        done = await effect.settle(mutation)
-        return msgspec.structs.replace(done.result, resources_affected=[str(address)])
 
     async def _record(self, claim: KubernetesExecution, status: ExecutionStatus) -> None:
         """Write the result under the claim; a lost answer is read again, never assumed."""
@@ -249,34 +197,6 @@ class Executor:
             await context.publisher.execution_fact(ended, Fact.FINISHED)
             return
         raise TransientError("ResultNotRecorded", f"{meta.name} keeps its claim for now")
-
-
-async def _patiently(effect: Effect, mutation: Mutation) -> None:
-    """Apply, and again while the API server cannot be reached: its deadline bounds it."""
-    while True:
-        try:
-            await effect.apply(mutation)
-        except TransientError:
-            await asyncio.sleep(_HELD_RETRY_S)
-            continue
-        return
-
-
-def _parameters(execution: KubernetesExecution) -> ActionParameters | None:
-    action = canonical(execution.spec.action)
-    return parameters_of(action, execution.spec.parameters) if action else None
-
-
-def _error_type(error: PermanentError) -> ErrorType:
-    match error.reason:
-        case "Forbidden":
-            return ErrorType.PERMISSION_DENIED
-        case "Invalid":
-            return ErrorType.VALIDATION_ERROR
-        case "NotFound":
-            return ErrorType.RESOURCE_NOT_FOUND
-        case _:
-            return ErrorType.UNKNOWN_ERROR
 
 
 def _is_unfinished(item: Object) -> bool:

@@ -9,8 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.api.enums import ErrorType, OnDrift
-from shared.api.execution import CapturedInverse, RollbackOf, TargetRef
+from shared.api.enums import ErrorType, ExecutionKind, OnDrift
+from shared.api.execution import (
+    CapturedInverse,
+    KubernetesExecution,
+    RollbackOf,
+    TargetRef,
+)
 from shared.api.groups import Kind
 from shared.api.parameters import Parameters
 from shared.api.results import StepResult
@@ -72,6 +77,18 @@ class RefusedError(MendflowError):
         super().__init__(reason, message)
 
 
+def too_late(waited_for: str) -> RefusedError:
+    """Return the end of a step that ran out of time, and what it still waited for."""
+    return RefusedError(
+        ErrorType.TIMEOUT, f"out of time while waiting for {waited_for}", reason="Timeout"
+    )
+
+
+def cancelled(message: str) -> RefusedError:
+    """Return the end of a step that was cancelled in flight, and whether it made its change."""
+    return RefusedError(ErrorType.CANCELLED, message, reason="Cancelled")
+
+
 def inverse_of(change: Change, live: Object, address: Address) -> CapturedInverse:
     """Return what undoes a change, captured from the object it will be made on."""
     meta = live["metadata"]
@@ -88,6 +105,41 @@ def inverse_of(change: Change, live: Object, address: Address) -> CapturedInvers
         resource_version=meta["resourceVersion"],
         before=change.before,
         after=change.after,
+    )
+
+
+def continued(inverse: CapturedInverse, earlier: CapturedInverse) -> CapturedInverse:
+    """Return the inverse of a step whose earlier attempt made the same change already.
+
+    What was before the step is what its first attempt found, not what that attempt left.
+    """
+    if (
+        earlier.target is None
+        or inverse.target is None
+        or earlier.target.uid != inverse.target.uid
+        or not inverse.before == inverse.after == earlier.after
+    ):
+        return inverse
+    return msgspec.structs.replace(
+        earlier, target=inverse.target, resource_version=inverse.resource_version
+    )
+
+
+def without_change(inverse: CapturedInverse) -> CapturedInverse:
+    """Return the inverse of what is not going to be changed: nothing to undo."""
+    return msgspec.structs.replace(
+        inverse, available=False, rollback_action="", rollback_parameters=None
+    )
+
+
+def is_satisfied(execution: KubernetesExecution) -> bool:
+    """Return whether a convergent execution found its goal reached, and so changes nothing."""
+    captured = execution.status.rollback_information
+    return (
+        execution.spec.convergent
+        and execution.spec.kind is ExecutionKind.FORWARD
+        and captured is not None
+        and captured.before == captured.after
     )
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from services.executor.core import blocked
 from shared.api.enums import ExecutionKind, ExecutionPhase, Intent, RollbackStepPhase
 from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
 from shared.api.workflow import WorkflowExecution
@@ -42,6 +43,7 @@ def claimed(
         claim_fence=status.claim_fence + 1,
         start_time=status.start_time or now,
         rollback_information=status.rollback_information or inverse,
+        conditions=blocked.released(execution, now=now),
     )
 
 

@@ -4,7 +4,8 @@ from datetime import datetime
 
 import msgspec
 
-from services.executor.core.changes import RefusedError
+from services.executor.core.blocked import with_condition
+from services.executor.core.changes import RefusedError, is_satisfied
 from shared.api.enums import ExecutionPhase
 from shared.api.execution import (
     AffectedResource,
@@ -23,17 +24,21 @@ _MAX_MESSAGE = 256
 def completed(claim: KubernetesExecution, result: StepResult, *, now: datetime) -> ExecutionStatus:
     """Return the status of an execution that reached its goal."""
     took = render(now - (claim.status.start_time or now))
+    inverse = claim.status.rollback_information
+    satisfied = _already_satisfied(inverse) if inverse and is_satisfied(claim) else ""
     timed = msgspec.structs.replace(result, execution_time=took)
+    if satisfied:
+        timed = msgspec.structs.replace(timed, resources_affected=[], warnings=[satisfied])
     outcome = ExecutionResults(
         success=True,
         start_time=claim.status.start_time,
         end_time=now,
         duration=took,
-        resources_affected=_affected(claim, claim.status.rollback_information),
-        reason="ActionSucceeded",
+        resources_affected=[] if satisfied else _affected(claim, inverse),
+        reason="AlreadySatisfied" if satisfied else "ActionSucceeded",
         result=timed,
     )
-    return _ended(claim, ExecutionPhase.COMPLETED, outcome, message="", now=now)
+    return _ended(claim, ExecutionPhase.COMPLETED, outcome, message=satisfied, now=now)
 
 
 def failed(claim: KubernetesExecution, error: RefusedError, *, now: datetime) -> ExecutionStatus:
@@ -72,9 +77,14 @@ def _ended(
         phase=phase,
         message=message,
         completion_time=now,
-        conditions=[condition],
+        conditions=with_condition(claim.status.conditions, condition),
         execution_results=outcome,
     )
+
+
+def _already_satisfied(inverse: CapturedInverse) -> str:
+    values = ", ".join(f"{path} is {value}" for path, value in sorted(inverse.after.items()))
+    return f"already satisfied: {values}"[:_MAX_MESSAGE]
 
 
 def _affected(
