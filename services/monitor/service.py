@@ -3,35 +3,35 @@
 import asyncio
 from collections.abc import Sequence
 
-from services.monitor.core.assess import assess, expected_executions
-from shared.api.enums import StepPhase
+from services.monitor.announcing import Announcer
+from services.monitor.core.assess import Timeouts, assess, deadline_of, expected_executions
+from services.monitor.core.finished import is_finished
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import StepStatus, WorkflowStatus
+from shared.api.workflow_status import WorkflowStatus
 from shared.contracts import consumers
-from shared.contracts.subjects import Fact
+from shared.contracts.subjects import Fact, Service
 from shared.ids import ExecutionName
 from shared.outcome import Ack, Outcome
 from shared.worker.context import Context
 from shared.worker.keys import Hint, WorkflowKey
+from shared.worker.recent import Recent
 from shared.worker.reconciler import GONE, WorkflowReconciler
-
-_ANNOUNCED = {
-    StepPhase.COMPLETED: Fact.STEP_COMPLETED,
-    StepPhase.FAILED: Fact.STEP_FAILED,
-}
 
 
 class Monitor:
-    """Judges steps by their executions."""
+    """Judges steps by their executions, and workflows by the clock."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._announcer = Announcer(context)
+        self._armed = Recent()
+        """Workflows with a timer for their deadline."""
         self.reconciler = WorkflowReconciler(
             context,
             self.reconcile,
-            consumers=[consumers.MONITOR],
-            ignored=frozenset({Fact.CLAIMED}),  # a step runs from its grant on
+            consumers=[consumers.MONITOR, consumers.TIMERS[Service.MONITOR]],
+            is_finished=is_finished,
         )
 
     async def run(self) -> None:
@@ -43,8 +43,9 @@ class Monitor:
         self.reconciler.resync_now()
 
     async def reconcile(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
-        """Bring the steps of a workflow up to date with their executions."""
-        del hints
+        """Bring the steps of a workflow up to date with their executions, and with the clock."""
+        if key.uid in self._armed and all(hint.fact == Fact.CLAIMED for hint in hints):
+            return Ack(note="a step runs from its grant on")
         context = self._context
         view = await context.workflows.fetch(key.namespace, key.name)
         if view is None or view.workflow.metadata.uid != key.uid:
@@ -52,12 +53,14 @@ class Monitor:
         executions = await self._read(view.workflow)
 
         def decide(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            return assess(workflow, executions, now=context.clock.now())
+            now = context.clock.now()
+            return assess(workflow, executions, now=now, timeouts=self._timeouts())
 
         saved = await context.workflows.update(key.namespace, key.name, key.uid, decide, view=view)
         if saved is None:
             return GONE
-        await self._announce(view.workflow, saved)
+        await self._announcer.announce(view.workflow, saved)
+        await self._arm(saved)
         return Ack(note=f"{saved.status.progress} percent")
 
     async def _read(self, workflow: WorkflowExecution) -> dict[ExecutionName, KubernetesExecution]:
@@ -68,27 +71,18 @@ class Monitor:
         )
         return {name: each for name, each in zip(names, found, strict=True) if each}
 
-    async def _announce(self, before: WorkflowExecution, after: WorkflowExecution) -> None:
-        known = {step.name: step.phase for step in before.status.steps}
-        for step in after.status.steps:
-            fact = _ANNOUNCED.get(step.phase)
-            if fact is None or known.get(step.name) is step.phase:
-                continue
-            self._record(after, step)
-            token = after.status.tokens.get(step.name)
-            await self._context.publisher.fact(
-                after,
-                fact,
-                step=step.name,
-                attempt=step.attempts,
-                fence=token.fence if token else 0,
-            )
+    async def _arm(self, workflow: WorkflowExecution) -> None:
+        """Have the workflow looked at when its time is up, whatever happens till then."""
+        deadline = deadline_of(workflow, self._timeouts())
+        if deadline is None:
+            return
+        await self._context.publisher.wake(workflow, at=deadline, key="deadline")
+        self._armed.add(workflow.metadata.uid)
 
-    def _record(self, workflow: WorkflowExecution, step: StepStatus) -> None:
-        context = self._context
-        context.metrics.step_ended(action=step.action, outcome=str(step.phase))
-        if step.phase is StepPhase.FAILED:
-            context.recorder.warning(
-                workflow, reason="StepFailed", message=f"step {step.name}: {step.message}"
-            )
-        context.log.info("step judged", step=step.name, phase=str(step.phase))
+    def _timeouts(self) -> Timeouts:
+        limits = self._context.limits.current
+        return Timeouts(
+            small=limits.workflow_timeout_small,
+            medium=limits.workflow_timeout_medium,
+            large=limits.workflow_timeout_large,
+        )

@@ -49,6 +49,7 @@ MONITOR: Final = Consumer(
         *_events(Service.EXECUTOR),
         *_events(Service.WATCHER, Fact.KEX_CHANGED),
         *_events(Service.ORCHESTRATOR, Fact.STEPS_SETTLED),
+        *_events(Service.ROLLBACK, Fact.ROLLBACK_DONE),
     ),
     max_ack_pending=128,
 )
