@@ -60,6 +60,7 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         Right("watch", "apps", "deployments"),  # a target may have settled at the first look
         Right("watch", "batch", "jobs"),
         Right("watch", "", "pods"),
+        Right("watch", KEX, "kubernetesexecutions"),  # while another workflow holds a target
     },
     "monitor": set(),
     "rollback": {
