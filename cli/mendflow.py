@@ -19,7 +19,7 @@ from services.rollback.service import Rollback
 from services.watcher import wiring as watcher
 from shared.bus.embedded import EmbeddedServer
 from shared.contracts.subjects import Service
-from shared.settings import Settings, SettingsError, describe, load
+from shared.settings import Settings, SettingsError, describe, explicit, load
 from shared.worker.running import Build, run_process
 
 ALL: Final[dict[Service, Build]] = {
@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
             )
             server = stack.enter_context(EmbeddedServer(directory, port=options.nats_port))
             settings = msgspec.structs.replace(settings, nats_url=server.url)
-        return run_process(ALL, settings)
+        return run_process(ALL, settings, pinned=explicit(os.environ))
 
 
 if __name__ == "__main__":

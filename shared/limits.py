@@ -1,11 +1,20 @@
-"""The limits that workflows run under: defaults, and the values in force.
+"""The limits that workflows run under: defaults, where values come from, which are in force.
 
-Requirements 5.1 and 5.3 name them and their defaults.
+Requirements 5.1 and 5.3 name them and their defaults. The environment wins over the
+ConfigMaps, and those over the defaults. A value that makes no sense changes nothing: what
+was in force before stays.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any, Final
 
 import msgspec
+
+from shared.workflow import durations
+
+LIMITS_CONFIG_MAP: Final = "kubernaut-workflowexecution-config"
+TIMEOUTS_CONFIG_MAP: Final = "workflow-execution-config"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,11 +24,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Steps in flight per workflow at most."""
     approval_threshold: int = 10
     """More steps than this wait for a person's approval."""
+    qps: float = 20.0
+    """API requests per second of one service; 0 means no limit."""
+    burst: int = 30
+    """API requests at once after a pause."""
     approval_timeout: timedelta = timedelta(minutes=15)
     """How long an approval is waited for."""
     planning_timeout: timedelta = timedelta(seconds=30)
     max_steps: int = 100
+    """Steps a workflow may have."""
     max_dependency_depth: int = 100
+    """Steps that may wait for each other in a row."""
     workflow_timeout_small: timedelta = timedelta(minutes=10)
     """Of workflows of 1 to 3 steps."""
     workflow_timeout_medium: timedelta = timedelta(minutes=20)
@@ -31,8 +46,95 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     rollback_max_attempts: int = 3
 
 
+_BOUNDS: Final = {"max_steps": (1, 100), "max_dependency_depth": (1, 100), "qps": (0, 100_000)}
+_OTHERWISE: Final = (1, 10_000)
+_ALIASES: Final = {
+    "max-concurrent-steps": "max_parallel_steps",
+    "complexity-approval-threshold": "approval_threshold",
+    "kubernetes-qps": "qps",
+    "kubernetes-burst": "burst",
+}
+_KEYS: Final = {name.replace("_", "-"): name for name in Limits.__struct_fields__} | _ALIASES
+
+
+def merged(
+    base: Limits, in_force: Limits, data: Mapping[str, str], *, pinned: frozenset[str]
+) -> tuple[Limits, list[str]]:
+    """Return the limits that ConfigMaps ask for, and what is wrong with them.
+
+    Args:
+        base: from the environment and the defaults.
+        in_force: what holds now; stays for a key whose value makes no sense.
+        data: the merged data of the ConfigMaps.
+        pinned: fields that the environment sets; no ConfigMap changes them.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, text in data.items():
+        field = _KEYS.get(key)
+        if field is None:
+            problems.append(f"{key}: there is no such limit; use {', '.join(sorted(_KEYS))}")
+        elif field not in pinned:
+            kept = getattr(in_force, field)
+            try:
+                values[field] = _parsed(field, text)
+            except ValueError as error:
+                values[field] = kept
+                problems.append(f"{key}: {error}; {_shown(kept)} stays in force")
+    return msgspec.structs.replace(base, **values), problems
+
+
+def difference(before: Limits, after: Limits) -> list[str]:
+    """Return what changed, as `name: old -> new`."""
+    return [
+        f"{name}: {_shown(getattr(before, name))} -> {_shown(getattr(after, name))}"
+        for name in Limits.__struct_fields__
+        if getattr(before, name) != getattr(after, name)
+    ]
+
+
 class LiveLimits:
     """The limits in force; they may change at any time."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, pinned: frozenset[str] = frozenset()) -> None:
         self.current = limits
+        self._base = limits
+        self._pinned = pinned
+        self._listeners: list[Callable[[Limits], None]] = []
+
+    def on_change(self, listener: Callable[[Limits], None]) -> None:
+        """Tell a listener of each change from now on."""
+        self._listeners.append(listener)
+
+    def take(self, data: Mapping[str, str]) -> tuple[list[str], list[str]]:
+        """Put in force what ConfigMaps ask for; return what changed, and what is wrong."""
+        after, problems = merged(self._base, self.current, data, pinned=self._pinned)
+        changes = difference(self.current, after)
+        self.current = after
+        if changes:
+            for listener in self._listeners:
+                listener(after)
+        return changes, problems
+
+
+def _parsed(field: str, text: str) -> float | timedelta:
+    default = getattr(Limits(), field)
+    if isinstance(default, timedelta):
+        length = durations.parse(text.strip())
+        if length <= timedelta(0):
+            raise ValueError(f"{text!r} must be more than zero")
+        return length
+    lowest, highest = _BOUNDS.get(field, _OTHERWISE)
+    kind = type(default)
+    try:
+        value: float = kind(text.strip())
+    except ValueError:
+        word = "number" if kind is float else "whole number"
+        raise ValueError(f"{text!r} is no {word}") from None
+    if not lowest <= value <= highest:
+        raise ValueError(f"{text!r} must be from {lowest} to {highest}")
+    return value
+
+
+def _shown(value: float | timedelta) -> str:
+    return f"{value.total_seconds():g}s" if isinstance(value, timedelta) else f"{value:g}"

@@ -89,6 +89,13 @@ def load(environ: Mapping[str, str]) -> Settings:
     )
 
 
+def explicit(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the fields that an environment sets."""
+    plain = {field for name, field in _PLAIN_NAMES.items() if name in environ}
+    fields = (item.name for item in msgspec.structs.fields(Settings))
+    return frozenset(plain | {field for field in fields if _variable(field) in environ})
+
+
 def describe(settings: Settings) -> str:
     """Return the settings as lines of `NAME=value`, fit for an environment file."""
     values = msgspec.to_builtins(settings)

@@ -65,6 +65,10 @@ class ApiCluster:
         self._watch_silence_s = watch_silence_s
         self._api: ApiClient | None = None
 
+    def limit(self, *, qps: float, burst: int) -> None:
+        """Let more or fewer requests through from now on."""
+        self._limiter.adjust(qps=qps, burst=burst)
+
     @classmethod
     async def connect(
         cls,

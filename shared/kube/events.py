@@ -1,13 +1,13 @@
-"""Kubernetes Events on a workflow: told once each, in the background, never in the way."""
+"""Kubernetes Events on an object: told once each, in the background, never in the way."""
 
 import asyncio
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from shared.api.groups import EVENT
-from shared.api.workflow import WorkflowExecution
+from shared.api.meta import ObjectMeta
 from shared.clock import Clock
 from shared.errors import AlreadyExistsError, MendflowError
 from shared.kube.port import Cluster
@@ -16,8 +16,27 @@ _MAX_MESSAGE: Final = 1024
 _MAX_NAME: Final = 230
 
 
+class Involved(Protocol):
+    """What an Event can be about."""
+
+    @property
+    def api_version(self) -> str:
+        """Return its group and version."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Return its kind."""
+        ...
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Return what names it."""
+        ...
+
+
 class EventRecorder:
-    """Writes Events about workflows; the name is derived, so a repeat is the same Event."""
+    """Writes Events about objects; the name is derived, so a repeat is the same Event."""
 
     def __init__(self, cluster: Cluster, *, component: str, clock: Clock) -> None:
         self._cluster = cluster
@@ -26,27 +45,25 @@ class EventRecorder:
         self._pending: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger(component=component)
 
-    def normal(self, workflow: WorkflowExecution, *, reason: str, message: str) -> None:
+    def normal(self, about: Involved, *, reason: str, message: str) -> None:
         """Tell that something went as it should."""
-        self._start(workflow, "Normal", reason, message)
+        self._start(about, "Normal", reason, message)
 
-    def warning(self, workflow: WorkflowExecution, *, reason: str, message: str) -> None:
+    def warning(self, about: Involved, *, reason: str, message: str) -> None:
         """Tell that something needs attention."""
-        self._start(workflow, "Warning", reason, message)
+        self._start(about, "Warning", reason, message)
 
     async def flush(self) -> None:
         """Wait until everything told so far is written or given up."""
         await asyncio.gather(*self._pending)
 
-    def _start(self, workflow: WorkflowExecution, type_: str, reason: str, message: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._write(workflow, type_, reason, message))
+    def _start(self, about: Involved, type_: str, reason: str, message: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._write(about, type_, reason, message))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
-    async def _write(
-        self, workflow: WorkflowExecution, type_: str, reason: str, message: str
-    ) -> None:
-        meta = workflow.metadata
+    async def _write(self, about: Involved, type_: str, reason: str, message: str) -> None:
+        meta = about.metadata
         identity = sha256(f"{meta.uid}/{reason}/{message}".encode()).hexdigest()[:16]
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         body = {
@@ -57,8 +74,8 @@ class EventRecorder:
                 "namespace": meta.namespace,
             },
             "involvedObject": {
-                "apiVersion": workflow.api_version,
-                "kind": workflow.kind,
+                "apiVersion": about.api_version,
+                "kind": about.kind,
                 "name": meta.name,
                 "namespace": meta.namespace,
                 "uid": meta.uid,

@@ -26,12 +26,16 @@ class RateLimiter:
         on_wait: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Build it; a `qps` of 0 means no limit. `on_wait` is told each wait in seconds."""
-        self._interval = 1 / qps if qps else 0.0
-        self._slack = self._interval * (max(1, burst) - 1)
+        self.adjust(qps=qps, burst=burst)
         self._clock = clock
         self._on_wait = on_wait
         self._full_at = clock.monotonic()
         self._line = asyncio.Lock()
+
+    def adjust(self, *, qps: float, burst: int) -> None:
+        """Let through more or less from now on."""
+        self._interval = 1 / qps if qps else 0.0
+        self._slack = self._interval * (max(1, burst) - 1)
 
     async def wait(self) -> None:
         """Wait for a place."""

@@ -41,6 +41,8 @@ class ListWatch:
         self._known: dict[str, Object] = {}
         self._version = ""
         self._relist_at = 0.0
+        self._told = ""
+        """Why it could not watch when that was last said."""
         self._log = structlog.get_logger(kind=kind.kind)
 
     async def changes(self) -> AsyncIterator[Change]:
@@ -61,9 +63,14 @@ class ListWatch:
                 self._log.debug("watch interrupted", reason=error.reason)
             except MendflowError as error:
                 self._version, delay = "", _BACKOFF_S[1]
-                self._log.warning("cannot watch", reason=error.reason, error=str(error))
+                self._tell_once(error)
             self._on_reconnect()
             await asyncio.sleep(jitter.around(delay, by=0.5))
+
+    def _tell_once(self, error: MendflowError) -> None:
+        if error.reason != self._told:
+            self._log.warning("cannot watch", reason=error.reason, error=str(error))
+        self._told = error.reason
 
     async def _list(self) -> list[Change]:
         listing = await self._cluster.list(self._kind, namespace=self._namespace)
@@ -108,7 +115,8 @@ def _version_of(item: Object | None) -> int:
 
 def _remembered(item: Object) -> Object:
     """Keep what a made-up delete needs, and no status."""
-    reference = item.get("spec", {}).get("workflowExecutionRef")
-    spec = {"workflowExecutionRef": reference, "stepName": item["spec"].get("stepName", "")}
+    known = item.get("spec", {})
+    reference = known.get("workflowExecutionRef")
+    spec = {"workflowExecutionRef": reference, "stepName": known.get("stepName", "")}
     kept = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
     return {"metadata": kept, "spec": spec if reference else {}}

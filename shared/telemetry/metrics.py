@@ -178,6 +178,10 @@ class Metrics:
         """Count a workflow that a resync found work for: a message was lost or late."""
         self._repaired.labels(service).inc()
 
+    def config_reloaded(self, result: str) -> None:
+        """Count a ConfigMap that was read: taken, or refused in part."""
+        self._reloads.labels(result).inc()
+
     def timeout_exceeded(self, kind: str) -> None:
         """Count a time that was up: of a step, a workflow, an approval or a rollback."""
         self._timeouts.labels(kind).inc()
@@ -200,6 +204,9 @@ class Metrics:
         self._revisions.labels(str(accepted).lower()).inc()
 
     def _declare_people(self, registry: CollectorRegistry) -> None:
+        self._reloads = Counter(
+            "mendflow_config_reloads", "ConfigMaps read", ["result"], registry=registry
+        )
         self._timeouts = Counter(
             "workflow_timeout_exceeded", "Times that were up", ["kind"], registry=registry
         )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from shared.contracts.subjects import Service
-from shared.settings import Settings, SettingsError, describe, load
+from shared.settings import Settings, SettingsError, describe, explicit, load
 from shared.worker.running import Build, run_process
 
 
@@ -30,4 +30,4 @@ def main(name: str, service: Service, build: Build, arguments: Sequence[str] | N
     if options.print_settings:
         sys.stdout.write(f"{describe(settings)}\n")
         return 0
-    return run_process({service: build}, settings)
+    return run_process({service: build}, settings, pinned=explicit(os.environ))

@@ -41,6 +41,7 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.probes import ProbeServer, Readiness
 from shared.waiting import happened
 from shared.worker.context import Context
+from shared.worker.limits import LimitsWatch
 from shared.worker.observing import CountingObserver
 from shared.worker.publisher import Publisher
 from shared.worker.reconciler import in_resync
@@ -76,8 +77,10 @@ Build = Callable[[Context], Runnable]
 class Process:
     """What the services of one process share: probes, metrics, clock."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, pinned: frozenset[str] = frozenset()) -> None:
+        """Build it; `pinned` names the settings that no ConfigMap changes."""
         self.settings = settings
+        self.pinned = pinned
         self.clock: Clock = SystemClock()
         self.metrics = Metrics()
         self.readiness = Readiness()
@@ -85,12 +88,6 @@ class Process:
         boot = uuid.uuid4().hex[:6]  # noqa: TID251 - identity of a process, not of an object
         replica = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
         self.identity = f"{replica}-{boot}"
-        self.limits = LiveLimits(
-            Limits(
-                max_parallel_steps=settings.max_parallel_steps,
-                approval_threshold=settings.approval_threshold,
-            )
-        )
         self._stopping = asyncio.Event()
 
     async def run(self, services: dict[Service, Build]) -> None:
@@ -159,22 +156,27 @@ class Process:
                 credentials=settings.nats_credentials,
                 observer=CountingObserver(self.metrics, service=service),
             )
-            context = self._context(service, cluster, bus, log)
+            limits = LiveLimits(_limits(settings), pinned=self.pinned)
+            limits.on_change(lambda now: cluster.limit(qps=now.qps, burst=now.burst))
+            context = self._context(service, cluster, bus, log, limits)
             runnable = build(context)
             bus.on_reconnect(runnable.resync_now)
             self.readiness.note(f"bus-{service}", lambda: "" if bus.connected else _WITHOUT_BUS)
             log.info("started", service=str(service))
             try:
-                await self._serve(bus, runnable)
+                await self._serve(context, bus, runnable)
             finally:
                 await context.recorder.flush()
             log.info("stopped")
 
-    async def _serve(self, bus: JetStreamBus, runnable: Runnable) -> None:
+    async def _serve(self, context: Context, bus: JetStreamBus, runnable: Runnable) -> None:
         """Work until told to stop, then end what is in hand within the time for that."""
         loop = asyncio.get_running_loop()
         stopping = loop.create_task(self._stopping.wait())
         working = [loop.create_task(bus.run()), loop.create_task(runnable.run())]
+        if context.service in _LIMITED:
+            watch = LimitsWatch(context, on_change=runnable.resync_now)
+            working.append(loop.create_task(watch.run()))
         try:
             done, _ = await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
@@ -215,6 +217,7 @@ class Process:
         cluster: ApiCluster,
         bus: JetStreamBus,
         log: Logger,
+        limits: LiveLimits,
     ) -> Context:
         settings, clock = self.settings, self.clock
         return Context(
@@ -240,7 +243,7 @@ class Process:
             namespace=settings.namespace,
             system_namespace=settings.system_namespace,
             resync_s=settings.resync_s,
-            limits=self.limits,
+            limits=limits,
             concurrency_pools=settings.concurrency_pools,
         )
 
@@ -253,6 +256,10 @@ class Process:
         return count
 
 
+_LIMITED: Final = frozenset(
+    {Service.PLANNER, Service.ORCHESTRATOR, Service.MONITOR, Service.ROLLBACK}
+)
+"""Services that work by limits which ConfigMaps may change."""
 _MANAGERS: Final = {
     Service.WATCHER: "watcher",
     Service.PLANNER: "planner",
@@ -284,10 +291,24 @@ def finisher(
     return finish
 
 
-def run_process(services: dict[Service, Build], settings: Settings) -> int:
-    """Run services in this process until it is told to stop; return the exit code."""
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_parallel_steps=settings.max_parallel_steps,
+        approval_threshold=settings.approval_threshold,
+        qps=settings.qps,
+        burst=settings.burst,
+    )
+
+
+def run_process(
+    services: dict[Service, Build], settings: Settings, *, pinned: frozenset[str] = frozenset()
+) -> int:
+    """Run services in this process until it is told to stop; return the exit code.
+
+    `pinned` names the settings that the environment gives, which no ConfigMap changes.
+    """
     try:
-        asyncio.run(Process(settings).run(services))
+        asyncio.run(Process(settings, pinned=pinned).run(services))
     except CannotStartError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -5,9 +5,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 
 class Kubectl:
@@ -62,14 +63,17 @@ class Kubectl:
         )
 
 
-def eventually(
-    read: Callable[[], Object], holds: Callable[[Object], bool], *, seconds: float = 60
-) -> Object:
+def eventually(read: Callable[[], T], holds: Callable[[T], bool], *, seconds: float = 60) -> T:
     """Read until something holds; fail with the last thing read."""
     deadline = time.monotonic() + seconds
     while True:
         found = read()
         if holds(found):
             return found
-        assert time.monotonic() < deadline, json.dumps(found.get("status", found), indent=1)
+        assert time.monotonic() < deadline, _shown(found)
         time.sleep(0.1)
+
+
+def _shown(found: object) -> str:
+    told = found.get("status", found) if isinstance(found, dict) else found
+    return told if isinstance(told, str) else json.dumps(told, indent=1)

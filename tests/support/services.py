@@ -75,6 +75,7 @@ class Services:
         logs: Path,
         replicas: int = 1,
         kubeconfigs: Mapping[str, Path] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describe them; a service that `kubeconfigs` names acts as the user of that file."""
         logs.mkdir(parents=True, exist_ok=True)
@@ -92,6 +93,7 @@ class Services:
                     "MENDFLOW_METRICS_PORT": "0",
                     "MENDFLOW_LOG_FORMAT": "json",
                     "MENDFLOW_LOG_LEVEL": "debug",
+                    **(environment or {}),
                 },
                 log=logs / f"{name}-{replica}.log",
             )
