@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from services.planner.core.defects import Defect, Reason, step_path
-from shared.api.workflow_spec import Step
+from shared.api.workflow_spec import Step, WorkflowSpec
 from shared.effects.catalogue import CATALOGUE, canonical
 from shared.workflow import durations
 
@@ -43,6 +43,19 @@ def duration_defects(step: Step) -> list[Defect]:
         for field, problem in problems.items()
         if problem
     ]
+
+
+def deadline_defects(spec: WorkflowSpec) -> list[Defect]:
+    """Return what is wrong with the deadline of the whole workflow, if anything is."""
+    if spec.deadline is None:
+        return []
+    length = _length(spec.deadline)
+    problem = _unreadable(spec.deadline)
+    if length is not None and length <= timedelta(0):
+        problem = "a workflow needs time to run; set more than zero, or remove it"
+    if not problem:
+        return []
+    return [Defect(path="spec.deadline", reason=Reason.INVALID_DURATION, message=problem)]
 
 
 def _timeout_problem(step: Step) -> str:

@@ -44,14 +44,8 @@ STEP_ROWS: Final = (
         lambda step: step.target_cluster not in {"", "local"},
         'only the cluster Mendflow runs in can be reached; leave it empty or say "local"',
     ),
-    StepRow(
-        "retryPolicy",
-        lambda step: step.retry_policy is not None and step.retry_policy.max_retries > 0,
-        "this version does not retry yet; remove it or set maxRetries to 0",
-    ),
 )
 SPEC_ROWS: Final = (
-    SpecRow("deadline", lambda spec: spec.deadline is not None),
     SpecRow("conditionOverrides", lambda spec: bool(spec.condition_overrides)),
     SpecRow(
         "adaptiveOrchestration.dynamicStepAdjustment",
@@ -67,11 +61,6 @@ SPEC_ROWS: Final = (
         "executionStrategy.onInFlight",
         lambda spec: spec.execution_strategy.on_in_flight is OnInFlight.CANCEL,
         "this version lets running steps end by themselves; remove it or say wait",
-    ),
-    SpecRow(
-        "executionStrategy.maxRetries",
-        lambda spec: bool(spec.execution_strategy.max_retries),
-        "this version does not retry yet; remove it or set it to 0",
     ),
     SpecRow(
         "executionStrategy.approvalRequired",

@@ -12,7 +12,7 @@ from typing import Final
 from services.planner.core.actions import action_defects
 from services.planner.core.defects import DEFINITION, Defect, Reason, step_path
 from services.planner.core.graph import batches, build_graph, cycles, dependencies
-from services.planner.core.timeouts import duration_defects
+from services.planner.core.timeouts import deadline_defects, duration_defects
 from services.planner.core.unsupported import unsupported_in_spec, unsupported_in_step
 from shared.api.enums import ExecutionMode
 from shared.api.workflow import WorkflowExecution
@@ -51,6 +51,7 @@ def validate(
         found += action_defects(step, namespace=workflow.metadata.namespace)
         found += duration_defects(step)
         found += unsupported_in_step(step)
+    found += deadline_defects(spec)
     found += unsupported_in_spec(spec)
     return [*found, *_strategy_defects(spec.execution_strategy)]
 

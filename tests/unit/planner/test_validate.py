@@ -262,10 +262,8 @@ STEP_CHANGES: dict[str, dict[str, Any]] = {
     "requiresApproval": {"requires_approval": True},
     "rollback": {"rollback": StepRollback(action="notify_only", parameters=Parameters())},
     "targetCluster": {"target_cluster": "east"},
-    "retryPolicy": {"retry_policy": RetryPolicy(max_retries=1)},
 }
 SPEC_CHANGES: dict[str, dict[str, Any]] = {
-    "deadline": {"deadline": "1h"},
     "conditionOverrides": {"condition_overrides": {"scale_deployment": ActionOverrides()}},
     "adaptiveOrchestration.dynamicStepAdjustment": {
         "adaptive_orchestration": AdaptiveOrchestration(dynamic_step_adjustment=True)
@@ -277,11 +275,28 @@ SPEC_CHANGES: dict[str, dict[str, Any]] = {
     "executionStrategy.onInFlight": {
         "execution_strategy": ExecutionStrategy(on_in_flight=OnInFlight.CANCEL)
     },
-    "executionStrategy.maxRetries": {"execution_strategy": ExecutionStrategy(max_retries=1)},
     "executionStrategy.approvalRequired": {
         "execution_strategy": ExecutionStrategy(approval_required=True)
     },
 }
+
+
+@pytest.mark.parametrize("deadline", ["5 minutes", "0s", "9" * 31 + "h"])
+def test_a_deadline_that_no_clock_can_tell_is_refused(deadline: str) -> None:
+    workflow = make_workflow(diamond())
+    spec = msgspec.structs.replace(workflow.spec, deadline=deadline)
+
+    [defect] = validate(msgspec.structs.replace(workflow, spec=spec))
+
+    assert (defect.path, defect.reason) == ("spec.deadline", Reason.INVALID_DURATION)
+
+
+def test_a_deadline_and_retries_can_be_planned() -> None:
+    step = with_(scale_step("a"), retry_policy=RetryPolicy(max_retries=5))
+    workflow = make_workflow([step], strategy=ExecutionStrategy(max_retries=2))
+    spec = msgspec.structs.replace(workflow.spec, deadline="1h")
+
+    assert validate(msgspec.structs.replace(workflow, spec=spec)) == []
 
 
 @pytest.mark.parametrize("row", STEP_ROWS, ids=lambda row: row.field)
