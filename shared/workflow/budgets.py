@@ -62,9 +62,8 @@ def rollback_budget(workflow: WorkflowExecution, *, longest: timedelta, now: dat
     if whole is None:
         return longest
     status = workflow.status
-    started = status.execution_start_time or now
-    left = started + timedelta(seconds=status.held_seconds) + whole - now
-    return min(longest, max(left, rollback_reserve(whole)))
+    used = now - (status.execution_start_time or now) - timedelta(seconds=status.held_seconds)
+    return min(longest, max(whole - used, rollback_reserve(whole)))
 
 
 def _whole(workflow: WorkflowExecution) -> timedelta | None:

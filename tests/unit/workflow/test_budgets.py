@@ -74,6 +74,7 @@ def test_time_held_for_people_is_given_back() -> None:
         ("8m", RollbackType.AUTOMATIC, timedelta(minutes=6)),
         ("3h", RollbackType.NONE, SMALL),
         ("12m", RollbackType.AUTOMATIC, timedelta(minutes=9)),
+        ("99999999h", RollbackType.AUTOMATIC, SMALL),
         ("4s", RollbackType.AUTOMATIC, timedelta(seconds=3)),
     ],
 )
@@ -99,6 +100,7 @@ def test_the_reserve_has_an_upper_bound() -> None:
         ("10m", timedelta(minutes=9), timedelta(minutes=2.5)),
         ("10m", timedelta(days=1), timedelta(minutes=2.5)),
         ("2h", timedelta(minutes=30), QUARTER),
+        ("99999999h", timedelta(minutes=30), QUARTER),
     ],
 )
 def test_the_way_back_has_what_is_left_or_at_least_its_reserve(
