@@ -127,12 +127,16 @@ def is_refenced(step: StepStatus) -> bool:
 def execution_of(
     workflow: WorkflowExecution, executions: Executions, step: str, token: Token
 ) -> KubernetesExecution | None:
-    """Return the settling execution of a token's step where there is one, else the forward one."""
-    for kind in (ExecutionKind.SETTLE, ExecutionKind.FORWARD):
-        found = executions.get(name_of(workflow, step, token.attempt, kind))
-        if found is not None:
-            return found
-    return None
+    """Return the execution that speaks for a token's step.
+
+    That is the settling one where there is one, else the forward one, unless that was found
+    deleted: then another of its name says nothing about what the first one did.
+    """
+    settle = executions.get(name_of(workflow, step, token.attempt, ExecutionKind.SETTLE))
+    deleted = any(each.name == step and is_refenced(each) for each in workflow.status.steps)
+    if settle is not None or deleted:
+        return settle
+    return executions.get(name_of(workflow, step, token.attempt, ExecutionKind.FORWARD))
 
 
 def _revoked(workflow: WorkflowExecution, step: StepStatus) -> StepStatus:

@@ -67,7 +67,9 @@ def _order(
 ) -> Order | None:
     settle = executions.get(name_of(workflow, step.name, token.attempt, ExecutionKind.SETTLE))
     forward = executions.get(name_of(workflow, step.name, token.attempt, ExecutionKind.FORWARD))
-    present = settle or forward
+    # One that somebody held up creates again after its deletion has an older fence: no
+    # executor takes it up, and only the settling one speaks for the step.
+    present = settle or (None if is_refenced(step) else forward)
     if present is not None and present.is_terminal:
         return None
     if present is not None:

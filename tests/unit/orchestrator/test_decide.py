@@ -184,6 +184,23 @@ def test_a_deleted_execution_is_settled_under_a_new_fence_never_run_again() -> N
     assert order.execution.metadata.name != forward_name(workflow, "a")
 
 
+def test_one_created_again_after_its_deletion_says_nothing() -> None:
+    workflow = granted(planned(make_workflow([scale_step("a")])))
+    status = decide(
+        workflow, {}, now=NOW, limit=5, deleted=frozenset({forward_name(workflow, "a")})
+    )
+    assert status is not None
+    refenced = msgspec.structs.replace(workflow, status=status)
+    late = by_name(execution_of(workflow, "a"))
+
+    (order,) = settle.orders(refenced, late)
+
+    assert isinstance(order, settle.Create)
+    assert order.execution.spec.kind is ExecutionKind.SETTLE
+    cancelled = by_name(execution_of(workflow, "a", phase=ExecutionPhase.CANCELLED))
+    assert decide(refenced, cancelled, now=NOW, limit=5) is None
+
+
 def test_what_an_older_read_did_not_find_may_have_been_created_since() -> None:
     workflow = granted(planned(make_workflow([scale_step("a")])))
     seen = with_steps(workflow, {"a": StepPhase.COMPLETED})
