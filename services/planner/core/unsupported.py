@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 
 from services.planner.core.defects import Defect, Reason, step_path
-from shared.api.enums import OnInFlight
 from shared.api.workflow_spec import Step, WorkflowSpec
 
 _REMOVE: Final = "this version does not carry it out yet; remove it"
@@ -56,11 +55,6 @@ SPEC_ROWS: Final = (
     SpecRow("executionStrategy.dryRunFirst", lambda spec: spec.execution_strategy.dry_run_first),
     SpecRow(
         "executionStrategy.safetyChecks", lambda spec: bool(spec.execution_strategy.safety_checks)
-    ),
-    SpecRow(
-        "executionStrategy.onInFlight",
-        lambda spec: spec.execution_strategy.on_in_flight is OnInFlight.CANCEL,
-        "this version lets running steps end by themselves; remove it or say wait",
     ),
     SpecRow(
         "executionStrategy.approvalRequired",

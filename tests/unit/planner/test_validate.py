@@ -7,7 +7,7 @@ import pytest
 
 from services.planner.core.unsupported import SPEC_ROWS, STEP_ROWS
 from services.planner.core.validate import Reason, validate
-from shared.api.enums import ExecutionMode, OnInFlight
+from shared.api.enums import ExecutionMode
 from shared.api.parameters import (
     NotifyOnly,
     Parameters,
@@ -271,9 +271,6 @@ SPEC_CHANGES: dict[str, dict[str, Any]] = {
     "executionStrategy.dryRunFirst": {"execution_strategy": ExecutionStrategy(dry_run_first=True)},
     "executionStrategy.safetyChecks": {
         "execution_strategy": ExecutionStrategy(safety_checks=[SafetyCheck(type="rbac")])
-    },
-    "executionStrategy.onInFlight": {
-        "execution_strategy": ExecutionStrategy(on_in_flight=OnInFlight.CANCEL)
     },
     "executionStrategy.approvalRequired": {
         "execution_strategy": ExecutionStrategy(approval_required=True)
