@@ -12,6 +12,8 @@ from services.orchestrator.announcing import Announcer
 from services.orchestrator.core import settle
 from services.orchestrator.core.creation import WAITS_S, uncreated
 from services.orchestrator.core.decide import decide, ledger_names, next_start
+from services.orchestrator.core.pools import Owner
+from services.orchestrator.pools import Admission, Decision, Pools
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
@@ -45,8 +47,9 @@ class Orchestrator:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._announcer = Announcer(context)
+        self._pools = Pools(context)
         self._again: set[Uid] = set()
-        """Workflows whose step failed for want of an execution: to be decided anew at once."""
+        """Workflows to be decided anew at once: a step got no execution, or may get a slot now."""
         self.reconciler = WorkflowReconciler(
             context,
             self.reconcile,
@@ -66,14 +69,18 @@ class Orchestrator:
         """Bring the ledger of a workflow, and the executions of its tokens, up to date."""
         view = await self._context.workflows.fetch(key.namespace, key.name)
         if view is None or view.workflow.metadata.uid != key.uid:
-            return GONE
+            return await self._gone(key)
         deleted = frozenset(ExecutionName(h.execution) for h in hints if h.fact == Fact.KEX_DELETED)
         executions = await self._read(view.workflow)
-        saved = await self._save(key, view, executions, deleted)
+        decided = self._decision(view.workflow, executions, deleted)
+        admission = await self._pools.admit(view.workflow, decided)
+        saved = await self._save(key, view, decided, admission)
         if saved is None:
-            return GONE
+            return await self._gone(key)
         await self._carry_out(saved, executions)
         await self._announcer.announce(view.workflow, saved)
+        if await self._pools.follow_up(view.workflow, saved, admission):
+            self._again.add(key.uid)
         due = next_start(saved)
         if due is not None:
             await self._context.publisher.wake(saved, at=due, key="retry")
@@ -90,26 +97,47 @@ class Orchestrator:
         )
         return {name: each for name, each in zip(names, found, strict=True) if each}
 
-    async def _save(
+    async def _gone(self, key: WorkflowKey) -> Outcome:
+        await self._pools.tidy(Owner(key.uid, key.namespace, key.name))
+        return GONE
+
+    def _decision(
         self,
-        key: WorkflowKey,
-        view: WorkflowView,
+        read: WorkflowExecution,
         executions: dict[ExecutionName, KubernetesExecution],
         deleted: frozenset[ExecutionName],
-    ) -> WorkflowExecution | None:
+    ) -> Decision:
         context = self._context
 
-        def decided(workflow: WorkflowExecution) -> WorkflowStatus | None:
+        def decided(
+            workflow: WorkflowExecution, only: frozenset[str] | None
+        ) -> WorkflowStatus | None:
             return decide(
                 workflow,
                 executions,
                 now=context.clock.now(),
                 limit=context.limits.current.max_parallel_steps,
                 deleted=deleted,
-                read_after=view.workflow.metadata.resource_version,
+                read_after=read.metadata.resource_version,
+                only=only,
             )
 
-        return await context.workflows.update(key.namespace, key.name, key.uid, decided, view=view)
+        return decided
+
+    async def _save(
+        self,
+        key: WorkflowKey,
+        view: WorkflowView,
+        decided: Decision,
+        admission: Admission | None,
+    ) -> WorkflowExecution | None:
+        return await self._context.workflows.update(
+            key.namespace,
+            key.name,
+            key.uid,
+            lambda workflow: decided(workflow, admission.on(workflow) if admission else None),
+            view=view,
+        )
 
     async def _carry_out(
         self,

@@ -42,6 +42,7 @@ def decide(
     limit: int,
     deleted: frozenset[ExecutionName] = frozenset(),
     read_after: str | None = None,
+    only: frozenset[str] | None = None,
 ) -> WorkflowStatus | None:
     """Return the status with the control verb followed and tokens moved; None if unchanged.
 
@@ -53,12 +54,15 @@ def decide(
         deleted: executions that somebody was seen to delete.
         read_after: the version of the workflow after which the executions were read, if not
             this one. An execution missing from an older read may have been created since.
+        only: steps that may be granted, when something else limits them too; None for all.
     """
     asked = _with_control(workflow, now=now)
     status = asked.status
     if status.execution_plan is not None and _moves(asked):
         fresh = read_after in {None, workflow.metadata.resource_version}
-        status = _moved(asked, executions, now=now, limit=limit, deleted=deleted, fresh=fresh)
+        status = _moved(
+            asked, executions, now=now, limit=limit, deleted=deleted, fresh=fresh, only=only
+        )
     return None if status == workflow.status else status
 
 
@@ -101,6 +105,7 @@ def _moved(
     limit: int,
     deleted: frozenset[ExecutionName],
     fresh: bool,
+    only: frozenset[str] | None,
 ) -> WorkflowStatus:
     kept, steps = ledger.released(workflow, executions)
     after = _with(workflow, steps, kept)
@@ -115,14 +120,17 @@ def _moved(
     if fresh:
         kept, steps, fence = ledger.refenced(workflow, executions, kept, steps, deleted)
     free = max(0, ledger.effective_limit(workflow, limit) - len(kept))
-    for name in ready[:free]:
+    admitted = ready if only is None else [name for name in ready if name in only]
+    granted = admitted[:free]
+    for name in granted:
         fence += 1
         attempt = steps[name].attempts + 1
         kept[name] = Token(attempt=attempt, fence=fence, granted_at=now)
         steps[name] = _granted(workflow, steps[name], attempt)
-    steps |= {name: _queued(steps[name]) for name in ready[free:]}
+    queued = [name for name in ready if name not in granted]
+    steps |= {name: _queued(steps[name]) for name in queued}
     status = _with(workflow, steps, kept).status
-    return _counted(status, workflow.status, executions, fence=fence, queued=ready[free:], now=now)
+    return _counted(status, workflow.status, executions, fence=fence, queued=queued, now=now)
 
 
 def _with(
