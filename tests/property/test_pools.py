@@ -25,10 +25,12 @@ from tests.support.ceilings import (
 
 EXAMPLES: Final = 100
 WORKFLOWS: Final = st.integers(0, len(NAMES) - 1)
-PASSES = st.builds(Pass, st.integers(0, 20), st.integers(1, 12))
+STOPS: Final = st.integers(1, 30)
+STARTS = st.builds(Start, WORKFLOWS, STOPS)
+PASSES = st.builds(Pass, st.integers(0, 20), STOPS)
 MOVES = (
-    st.builds(Start, WORKFLOWS)
-    | PASSES
+    STARTS
+    | STARTS
     | PASSES
     | PASSES
     | st.builds(Kill, st.integers(0, 20))

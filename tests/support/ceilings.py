@@ -36,7 +36,7 @@ from shared.worker.publisher import Publisher
 from shared.worker.running import finisher
 from shared.workflow.phases import derive
 from tests.support.builders import make_workflow, planned, scale_step
-from tests.support.stepped import SteppedCluster
+from tests.support.stepped import ACTOR, SteppedCluster
 from tests.support.virtual_time import virtual_clock
 
 SYSTEM: Final = "kubernaut-system"
@@ -49,14 +49,15 @@ ROUNDS: Final = 30
 
 @dataclass(frozen=True)
 class Start:
-    """A new replica looks at a workflow."""
+    """A new replica looks at a workflow, and comes so many stops far."""
 
     workflow: int
+    stops: int
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One that waits goes on, for so many requests or answers."""
+    """One that is held up goes on, for so many requests and answers."""
 
     whom: int
     stops: int
@@ -137,13 +138,14 @@ class World:
     async def make(self, move: Move) -> None:
         """Let one thing happen, and everybody come to the next stop."""
         match move:
-            case Start(workflow=number):
-                self._start(NAMES[number], self._replica())
+            case Start(workflow=number, stops=stops):
+                await self._start(NAMES[number], stops)
             case Pass(whom=whom, stops=stops):
-                await self._pass(whom, stops)
+                if self._held_up:
+                    await self._let_on(self._held_up[whom % len(self._held_up)], stops)
             case Kill(whom=whom):
-                if self._running:
-                    self._running.pop(whom % len(self._running)).cancel()
+                if self._held_up:
+                    self._running[self._held_up[whom % len(self._held_up)]].cancel()
             case Finish(choice=choice):
                 self._finish_one(choice)
             case _:
@@ -164,8 +166,8 @@ class World:
     async def finish(self) -> None:
         """Let the living go on, and walk over the workflows until nothing is left to do."""
         self.cluster.free = True
-        for turn in list(self.cluster.waiting):
-            turn.set_result(None)
+        for number in self._held_up:
+            self.cluster.let_on(number)
         await asyncio.sleep(5)
         replica = self._replica()
         for _ in range(ROUNDS):
@@ -221,20 +223,27 @@ class World:
         body = to_json(msgspec.structs.replace(fresh, metadata=meta))
         self.cluster.put((WORKFLOW_EXECUTION.plural, namespace, name), body)
 
-    def _start(self, name: str, replica: Orchestrator) -> None:
-        self._running.append(asyncio.create_task(self._look(name, replica)))
+    @property
+    def _held_up(self) -> list[int]:
+        return [number for number, task in enumerate(self._running) if not task.done()]
+
+    async def _start(self, name: str, stops: int) -> None:
+        number = len(self._running)
+        ACTOR.set(number)  # The task takes it over.
+        self._running.append(asyncio.create_task(self._look(name, self._replica())))
+        await asyncio.sleep(1)
+        await self._let_on(number, stops)
+
+    async def _let_on(self, number: int, stops: int) -> None:
+        for _ in range(stops):
+            if not self.cluster.let_on(number):
+                return
+            await asyncio.sleep(1)
 
     async def _look(self, name: str, replica: Orchestrator) -> None:
         space = SPACES.get(name, "a")
         key = WorkflowKey(namespace=space, name=name, uid=Uid(f"uid-{name}"))
         await replica.reconcile(key, ())
-
-    async def _pass(self, whom: int, stops: int) -> None:
-        for _ in range(stops):
-            if self.cluster.waiting:
-                turn = self.cluster.waiting.pop(whom % len(self.cluster.waiting))
-                turn.set_result(None)
-                await asyncio.sleep(1)
 
     def _finish_one(self, choice: int) -> bool:
         owners = {each.metadata.uid for each in self._workflows().values()}

@@ -7,11 +7,15 @@ are compare-and-swap on a version that only grows; nothing else is imitated.
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 from shared.api.groups import Kind
 from shared.errors import AlreadyExistsError, ConflictError, NotFoundError
 from shared.kube.port import Change, Listing, Object
+
+ACTOR: Final = ContextVar("ACTOR", default=0)
+"""Who makes a request; tasks inherit it."""
 
 Place = tuple[str, str, str]
 """Plural, namespace and name."""
@@ -23,7 +27,8 @@ class SteppedCluster:
     def __init__(self, on_written: Callable[[Object, Object], None]) -> None:
         """Begin empty; `on_written` is told of each object before and after a request."""
         self.objects: dict[Place, Object] = {}
-        self.waiting: list[asyncio.Future[None]] = []
+        self.waiting: dict[asyncio.Future[None], int] = {}
+        """Whose turn it is not yet, and who that is."""
         self.free = False
         """Whether nobody is held up any more."""
         self._on_written = on_written
@@ -86,12 +91,19 @@ class SteppedCluster:
         if self.free:
             return
         turn = asyncio.get_running_loop().create_future()
-        self.waiting.append(turn)
+        self.waiting[turn] = ACTOR.get()
         try:
             await turn
         finally:
-            if turn in self.waiting:
-                self.waiting.remove(turn)
+            self.waiting.pop(turn, None)
+
+    def let_on(self, actor: int) -> bool:
+        """Let one actor's requests come to the next stop; return whether it waited at all."""
+        turns = [turn for turn, whose in self.waiting.items() if whose == actor]
+        for turn in turns:
+            del self.waiting[turn]
+            turn.set_result(None)
+        return bool(turns)
 
 
 def _merged(target: Any, patch: Any) -> Any:
