@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.kubectl import Kubectl, Object, eventually
 from tests.support.namespaces import empty_namespace
+from tests.support.rights import kubeconfigs
 from tests.support.services import Services
 from tests.support.watching import ExecutionWatch
 from tests.support.workflows import deployment, notify, wait_available, workflow
@@ -72,6 +73,7 @@ def test_the_pool_of_the_system_namespace_is_the_ceiling_of_all(
     system.apply(_pool("cluster", 1))
     services = Services(
         kubeconfig=cluster.kubeconfig,
+        kubeconfigs=kubeconfigs(cluster),
         nats_url=nats_server.url,
         namespace=kubectl.namespace,
         logs=tmp_path,
