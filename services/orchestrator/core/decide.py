@@ -110,12 +110,13 @@ def _moved(
     kept, steps = ledger.released(workflow, executions)
     after = _with(workflow, steps, kept)
     ready: list[str] = []
-    if stop_reason(after) is not None:
-        steps = _given_up(after, steps)
-    elif may_start(after):
+    if may_start(after):
         steps, ready = considered(after, now=now)
-        if ready:
-            kept = ledger.handed_over(workflow, executions, steps, kept)
+        after = _with(workflow, steps, kept)
+    if stop_reason(after) is not None:
+        steps, ready = _given_up(after, steps), []
+    elif ready:
+        kept = ledger.handed_over(workflow, executions, steps, kept)
     fence = workflow.status.last_fence
     if fresh:
         kept, steps, fence = ledger.refenced(workflow, executions, kept, steps, deleted)

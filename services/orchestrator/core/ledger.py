@@ -53,6 +53,10 @@ def released(
     kept = dict(workflow.status.tokens)
     steps = {step.name: step for step in workflow.status.steps}
     for name, token in workflow.status.tokens.items():
+        if steps[name].reason is StepReason.RETRYING:
+            # Judged by an execution that had ended, whatever became of that since.
+            del kept[name]
+            continue
         execution = execution_of(workflow, executions, name, token)
         if execution is None or not execution.is_terminal:
             continue

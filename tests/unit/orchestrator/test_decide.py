@@ -284,6 +284,18 @@ def test_what_waits_to_be_tried_again_fails_when_the_workflow_stops() -> None:
     assert next_start(msgspec.structs.replace(stopped, status=status)) is None
 
 
+def test_a_step_that_fails_as_it_would_start_stops_the_others() -> None:
+    wrong = msgspec.structs.replace(scale_step("a"), run_if="1 / 0 == 1")
+    workflow = planned(make_workflow([wrong, scale_step("b")]))
+
+    status = decide(workflow, {}, now=NOW, limit=5)
+
+    assert status is not None
+    assert status.tokens == {}
+    assert status.steps[0].reason is StepReason.INVALID_EXPRESSION
+    assert [step.phase for step in status.steps] == [StepPhase.FAILED, StepPhase.SKIPPED]
+
+
 def retrying(workflow: WorkflowExecution, *, at: datetime) -> WorkflowExecution:
     """Return the workflow with its first step judged: to be tried again."""
     first, *others = workflow.status.steps
