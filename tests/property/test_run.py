@@ -1,31 +1,52 @@
 """Whoever is late, held up or killed: the ledger holds, and every run ends as it must."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
+import msgspec
+from hypothesis import Phase as HPhase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.api.enums import (
     SETTLED_STEP_PHASES,
     TERMINAL_PHASES,
+    Control,
     ExecutionKind,
     ExecutionPhase,
     Phase,
     RollbackType,
     StepPhase,
+    StepReason,
 )
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import Step
+from shared.api.workflow_spec import RetryPolicy, Step
 from shared.workflow.graph import dependencies
+from shared.workflow.retries import policy_of
+from shared.workflow.stopping import stop_reason
 from shared.workflow.transitions import is_legal
 from tests.support.builders import NOW, make_workflow, planned, scale_step
-from tests.support.simulation import ACTORS, Delete, Move, Resume, World
+from tests.support.happenings import (
+    Answer,
+    Ask,
+    Delete,
+    Event,
+    Limit,
+    Move,
+    Pass,
+    Resume,
+)
+from tests.support.simulation import ACTORS, World
 
-EXAMPLES: Final = 400
+EXAMPLES: Final = int(os.environ.get("RUNS", "1200")) // 3
+"""Runs of each law; `make test-property RUNS=20000` draws more."""
 ALL_STOPS: Final = 50
 ROUNDS_PER_STEP: Final = 6
 """More than a step needs when nothing goes wrong any more."""
+LONGEST_RETRY_S: Final = 60
 
 
 @dataclass(frozen=True)
@@ -36,29 +57,28 @@ class Case:
     strategy: RollbackType
     limit: int
     failing: frozenset[str]
-    moves: list[Move | Resume | Delete]
+    moves: list[Event]
+    flaky: Mapping[str, int] = field(default_factory=dict)
 
 
 STARTS = st.builds(Move, st.sampled_from(ACTORS), st.integers(1, 8), st.integers(0, 6))
 RESUMES = st.builds(Resume, st.integers(0, 6), st.integers(1, 8), st.booleans())
 DELETES = st.builds(Delete, st.integers(0, 6), st.booleans())
+PEOPLE = (
+    st.builds(Ask, st.sampled_from([*Control, None]))
+    | st.builds(Answer, st.integers(0, 6), st.integers(0, 3).map(bool))
+    | st.builds(Limit, st.integers(1, 5))
+    | st.builds(Pass, st.sampled_from([1, 30, 60, 601]))
+)
+CALM = STARTS | STARTS | RESUMES
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, with_deletes: bool = False) -> Case:
+def cases(draw: st.DrawFn, *, moves: st.SearchStrategy[Event] = CALM) -> Case:
     names = [f"s{number}" for number in range(draw(st.integers(1, 7)))]
-    steps = [
-        scale_step(
-            name,
-            needs=draw(st.lists(st.sampled_from(names[:position]), unique=True, max_size=3))
-            if position
-            else [],
-            critical=draw(st.integers(0, 3)) > 0,
-        )
-        for position, name in enumerate(names)
-    ]
+    people = moves is WITH_PEOPLE
+    steps = [draw(drawn_steps(names, position, people=people)) for position in range(len(names))]
     may_fail = [*names, *(f"undo {name}" for name in names)]
-    moves = STARTS | STARTS | RESUMES | DELETES if with_deletes else STARTS | STARTS | RESUMES
     count = draw(st.integers(0, 80))  # left to itself, a list has five members on average
     return Case(
         steps=steps,
@@ -66,7 +86,31 @@ def cases(draw: st.DrawFn, *, with_deletes: bool = False) -> Case:
         limit=draw(st.integers(1, 5)),
         failing=draw(st.frozensets(st.sampled_from(may_fail), max_size=3)),
         moves=draw(st.lists(moves, min_size=count, max_size=count)),
+        flaky=draw(st.dictionaries(st.sampled_from(names), st.integers(1, 3), max_size=2))
+        if people
+        else {},
     )
+
+
+@st.composite
+def drawn_steps(draw: st.DrawFn, names: list[str], position: int, *, people: bool) -> Step:
+    earlier = st.lists(st.sampled_from(names[:position]), unique=True, max_size=3)
+    step = scale_step(
+        names[position],
+        needs=draw(earlier) if position else [],
+        critical=draw(st.integers(0, 3)) > 0,
+    )
+    if not people:
+        return step
+    retries = draw(st.integers(0, 3))
+    return msgspec.structs.replace(
+        step,
+        requires_approval=draw(st.integers(0, 5)) == 0,
+        retry_policy=RetryPolicy(max_retries=retries) if retries else None,
+    )
+
+
+WITH_PEOPLE = STARTS | STARTS | STARTS | RESUMES | PEOPLE
 
 
 @settings(max_examples=EXAMPLES)
@@ -82,7 +126,7 @@ def test_every_run_keeps_the_ledger_and_ends_as_it_must(case: Case) -> None:
 
 
 @settings(max_examples=EXAMPLES)
-@given(case=cases(with_deletes=True))
+@given(case=cases(moves=CALM | DELETES))
 def test_a_run_survives_a_person_who_deletes_executions(case: Case) -> None:
     world = lived(case)
 
@@ -95,14 +139,40 @@ def test_a_run_survives_a_person_who_deletes_executions(case: Case) -> None:
     assert {effect for effect in world.done if not effect.startswith("undo ")} == completed(world)
 
 
+@settings(
+    max_examples=EXAMPLES,
+    phases=[HPhase.explicit, HPhase.reuse, HPhase.generate, HPhase.shrink],
+    report_multiple_bugs=False,
+)
+@given(case=cases(moves=WITH_PEOPLE))
+def test_a_run_follows_whatever_people_ask_of_it(case: Case) -> None:
+    world = lived(case)
+
+    status = world.workflow.status
+    assert status.phase in TERMINAL_PHASES
+    assert not status.tokens
+    assert not any(each.is_claimed for each in world.unfinished())
+    assert status.control is None or status.control.verb is world.workflow.spec.control
+    # What ran longer than it may was judged before it said that it was done.
+    assert completed(world) <= set(world.done)
+    attempts = [(e.spec.step_name, e.spec.attempt, e.spec.kind) for e in world.created]
+    assert len(attempts) == len(set(attempts))
+    check_attempts(world)
+    check_people(world)
+
+
 def lived(case: Case) -> World:
     """Return the world after all moves, and after enough others for everything to end."""
     workflow = planned(make_workflow(case.steps, rollback=case.strategy))
-    world = World(workflow, limit=case.limit, failing=case.failing)
+    world = World(workflow, limit=case.limit, failing=case.failing, flaky=case.flaky)
     executors = [Move("executor", ALL_STOPS, choice) for choice in range(3)]
     others = [Move(actor, ALL_STOPS) for actor in ACTORS]
-    calm: list[Move | Resume | Delete] = [Resume(0, 1), *others, *executors]
-    for move in [*case.moves, *calm * ROUNDS_PER_STEP * (2 * len(case.steps) + 1)]:
+    calm: list[Event] = [Resume(0, 1), *others, *executors, Answer(0, approves=True)]
+    people = bool(case.flaky) or any(isinstance(m, Ask | Answer | Limit | Pass) for m in case.moves)
+    end: list[Event] = [Ask(Control.RESUME)] if people else []
+    calm += [Pass(LONGEST_RETRY_S)] if case.flaky else []
+    rounds = ROUNDS_PER_STEP * (2 * len(case.steps) + 1)
+    for move in [*case.moves, *end, *calm * rounds]:
         world.make(move)
         check_now(world)
     check_history(world)
@@ -115,8 +185,8 @@ def check_now(world: World) -> None:
     held = [e for e in world.unfinished() if e.is_claimed]
     forward = [e for e in held if e.spec.kind is not ExecutionKind.ROLLBACK]
     undoing = [e for e in held if e.spec.kind is ExecutionKind.ROLLBACK]
-    assert len(world.workflow.status.tokens) <= world.limit
-    assert len(forward) <= world.limit
+    assert len(world.workflow.status.tokens) <= max(world.limits)
+    assert len(forward) <= max(world.limits)
     assert {e.spec.step_name for e in forward} <= world.workflow.status.tokens.keys()
     assert len(undoing) <= 1
     assert not (forward and undoing)
@@ -124,42 +194,105 @@ def check_now(world: World) -> None:
 
 def check_history(world: World) -> None:
     """What holds between one version and the next, and for whatever was created."""
-    for before, after in zip(world.versions, world.versions[1:], strict=False):
+    for place, (before, after) in enumerate(pairwise(world.versions), start=1):
         old, new = before.status, after.status
         assert is_legal(old.phase, new.phase)
         assert new.progress >= old.progress
         assert new.last_fence >= old.last_fence
         assert new.active_steps == len(new.tokens)
-        check_grants(world, before, after)
+        if new.tokens.keys() - old.tokens.keys():
+            assert len(new.tokens) <= world.limits[place]
+        check_grants(before, after)
         check_releases(world, before, after)
     fences = [e.spec.fence for e in world.created if e.spec.kind is ExecutionKind.ROLLBACK]
     assert fences == sorted(fences)
 
 
-def check_grants(world: World, before: WorkflowExecution, after: WorkflowExecution) -> None:
-    """Who was granted had what it needs, came first in the plan, and no failure before it."""
+def check_grants(before: WorkflowExecution, after: WorkflowExecution) -> None:
+    """Who was granted had what it needs, came first in the plan, and nothing stopped it."""
     needs = dependencies(before.spec.workflow_definition)
     old, new = before.status, after.status
+    fresh = {
+        name
+        for name, token in new.tokens.items()
+        if name not in old.tokens or old.tokens[name].attempt != token.attempt
+    }
+    granted = sorted(fresh, key=lambda name: new.tokens[name].fence)
     done = {step.name for step in old.steps if step.phase is StepPhase.COMPLETED}
-    waiting = {step.name for step in old.steps if step.phase is StepPhase.PENDING}
+    gated = {s.name for s in before.spec.workflow_definition.steps if s.requires_approval}
+    again = new.control is not None and new.control.verb is Control.RETRY
+    if granted:
+        assert stop_reason(after) is None
+        assert new.control is None or not new.control.paused
+        assert stop_reason(before) is None or again
+    waiting = {
+        step.name
+        for step in old.steps
+        if step.phase in {StepPhase.PENDING, StepPhase.BLOCKED} and is_due(step, after)
+    }
     assert old.execution_plan is not None
     ready = [n for n in old.execution_plan.order if n in waiting and set(needs[n]) <= done]
-    granted = sorted(new.tokens.keys() - old.tokens.keys(), key=lambda n: new.tokens[n].fence)
-    assert granted == ready[: len(granted)]
-    if any(step.phase is StepPhase.FAILED and is_critical(world, step.name) for step in old.steps):
-        assert not granted
+    if not gated and not again:
+        assert granted == ready[: len(granted)]
+    for name in granted:
+        assert set(needs[name]) <= done
+        if name in gated:
+            assert new.approval is not None
+            assert new.approval.gates[name].decision == "Approved"
+
+
+def is_due(step: msgspec.Struct, after: WorkflowExecution) -> bool:
+    """Return whether a step that waits to be tried again was due when it was written."""
+    at = getattr(step, "next_attempt_time", None)
+    stamps = [token.granted_at for token in after.status.tokens.values()]
+    return at is None or (bool(stamps) and max(stamps) >= at)
 
 
 def check_releases(world: World, before: WorkflowExecution, after: WorkflowExecution) -> None:
     """A token goes when its step is judged, or may be passed on when its execution completed."""
     released = before.status.tokens.keys() - after.status.tokens.keys()
-    judged = {step.name for step in after.status.steps if step.phase in SETTLED_STEP_PHASES}
+    judged = {
+        step.name
+        for step in after.status.steps
+        if step.phase in SETTLED_STEP_PHASES or step.reason is StepReason.RETRYING
+    }
     ended = {
         each.spec.step_name
         for each in world.executions.values()
         if each.status.phase is ExecutionPhase.COMPLETED
     }
     assert released <= judged | ended
+
+
+def check_attempts(world: World) -> None:
+    """No step is tried more often than its policy says, or before its time."""
+    steps = {step.name: step for step in world.workflow.spec.workflow_definition.steps}
+    asked = sum(
+        after.status.control is not None
+        and after.status.control.verb is Control.RETRY
+        and before.status.control != after.status.control
+        for before, after in pairwise(world.versions)
+    )
+    strategy = world.workflow.spec.execution_strategy
+    for step in world.workflow.status.steps:
+        policy = policy_of(steps[step.name], strategy)
+        assert step.attempts <= (1 + policy.max_retries) * (1 + asked)
+        assert step.retries_attempted == max(0, step.attempts - 1)
+
+
+def check_people(world: World) -> None:
+    """The end is what people asked for, and no verb moved what had ended."""
+    status = world.workflow.status
+    stop = status.control.stop if status.control else None
+    if stop is Control.CANCEL:
+        assert status.phase is Phase.CANCELLED
+        assert not any(e.spec.kind is ExecutionKind.ROLLBACK for e in world.created)
+    if status.phase is Phase.CANCELLED:
+        assert stop is not None
+    for before, after in pairwise(world.versions):
+        if before.status.phase in TERMINAL_PHASES - {Phase.DEGRADED}:
+            assert after.status.phase is before.status.phase
+            assert after.status.steps == before.status.steps
 
 
 def check_end(world: World, case: Case) -> None:

@@ -4,8 +4,7 @@ Each actor is one try of one replica: it reads, decides and writes as its servic
 may be held up or killed between any two of these. Every write is a compare-and-swap.
 """
 
-from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,21 +12,39 @@ import msgspec
 
 from services.executor.core import claims, results
 from services.executor.core.changes import RefusedError
-from services.monitor.core.assess import assess
+from services.monitor.core.assess import Timeouts, assess
 from services.orchestrator.core import settle
 from services.orchestrator.core.decide import decide
 from services.rollback.core import trigger
-from shared.api.enums import ErrorType, ExecutionKind, ExecutionPhase, Intent
+from shared.api.enums import (
+    Control,
+    ErrorType,
+    ExecutionKind,
+    ExecutionPhase,
+    Intent,
+    StepPhase,
+    StepReason,
+)
 from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
 from shared.api.results import StepResult
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import WorkflowStatus
+from shared.api.workflow_status import Approval, Decision, WorkflowStatus
 from shared.contracts.subjects import Service
 from shared.ids import ExecutionName, Uid
 from shared.workflow import slices
 from shared.workflow.phases import derive
-from shared.workflow.stopping import critical_failure
+from shared.workflow.stopping import stop_reason
 from tests.support.builders import NOW
+from tests.support.happenings import (
+    Answer,
+    Ask,
+    Delete,
+    Event,
+    Limit,
+    Move,
+    Pass,
+    Resume,
+)
 
 ACTORS: Final = ("orchestrator", "executor", "monitor", "rollback")
 _WRITES: Final = 5
@@ -36,43 +53,33 @@ Actor = Generator[None, None, None]
 Executions = dict[ExecutionName, KubernetesExecution]
 
 
-@dataclass(frozen=True)
-class Move:
-    """Somebody starts, and goes so many stops before being held up."""
-
-    actor: str
-    stops: int
-    choice: int = 0
-    """Which of the executions, for who picks one."""
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Somebody who was held up goes on, or is killed."""
-
-    whom: int
-    stops: int
-    dies: bool = False
-
-
-@dataclass(frozen=True)
-class Delete:
-    """A person deletes an execution that has no result; the orchestrator hears of it or not."""
-
-    choice: int
-    heard: bool
+TIMEOUTS: Final = Timeouts(
+    small=timedelta(minutes=10), medium=timedelta(minutes=20), large=timedelta(minutes=45)
+)
 
 
 class World:
     """The truth about one workflow and its executions, and who may still act on the past."""
 
     def __init__(
-        self, workflow: WorkflowExecution, *, limit: int, failing: Collection[str]
+        self,
+        workflow: WorkflowExecution,
+        *,
+        limit: int,
+        failing: Collection[str],
+        flaky: Mapping[str, int] | None = None,
     ) -> None:
-        """Begin with a planned workflow; the steps and undos in `failing` will fail."""
+        """Begin with a planned workflow.
+
+        The steps and undos in `failing` will fail, and for good; those in `flaky` time out
+        in so many of their first attempts.
+        """
         self.versions = [workflow]
         self.limit = limit
+        self.limits = [limit]
+        """What was in force when each version was written."""
         self._failing = failing
+        self._flaky = flaky or {}
         self.executions: Executions = {}
         self.created: list[KubernetesExecution] = []
         """In the order of creation."""
@@ -91,7 +98,7 @@ class World:
         """Return the workflow as it is."""
         return self.versions[-1]
 
-    def make(self, move: Move | Resume | Delete) -> None:
+    def make(self, move: Event) -> None:
         """Let one thing happen."""
         match move:
             case Move(actor=actor, stops=stops, choice=choice):
@@ -103,6 +110,19 @@ class World:
                         self._run(actor_, stops)
             case Delete(choice=choice, heard=heard):
                 self._delete(choice, heard=heard)
+            case Ask() | Answer() | Limit() | Pass():
+                self._by_people(move)
+
+    def _by_people(self, move: Ask | Answer | Limit | Pass) -> None:
+        match move:
+            case Ask(verb=verb):
+                self._ask(verb)
+            case Answer(choice=choice, approves=approves):
+                self._answer(choice, approves=approves)
+            case Limit(limit=limit):
+                self.limit = limit
+            case Pass(seconds=seconds):
+                self._now += timedelta(seconds=seconds)
 
     def unfinished(self) -> list[KubernetesExecution]:
         """Return the executions that have not ended."""
@@ -147,11 +167,42 @@ class World:
             if status == seen.status:
                 return seen
             if seen is self.workflow:
-                self.versions.append(_next_version(seen, status))
+                self._append(_next_version(seen, status))
                 return self.workflow
             yield
             seen = self.workflow
         return None
+
+    def _append(self, workflow: WorkflowExecution) -> None:
+        self.versions.append(workflow)
+        self.limits.append(self.limit)
+
+    def _ask(self, verb: Control | None) -> None:
+        if verb is self.workflow.spec.control:
+            return
+        seen = _next_version(self.workflow, self.workflow.status)
+        meta = msgspec.structs.replace(seen.metadata, generation=seen.metadata.generation + 1)
+        spec = msgspec.structs.replace(seen.spec, control=verb)
+        self._append(msgspec.structs.replace(seen, metadata=meta, spec=spec))
+
+    def _answer(self, choice: int, *, approves: bool) -> None:
+        seen = self.workflow
+        approval, plan = seen.status.approval or Approval(), seen.status.execution_plan
+        waiting = [
+            step.name
+            for step in seen.status.steps
+            if step.reason is StepReason.AWAITING_APPROVAL and step.name not in approval.gates
+        ]
+        if not waiting or plan is None:
+            return
+        decision = Decision(
+            digest=plan.digest, decision="Approved" if approves else "Rejected", decided_by="bob"
+        )
+        gates = approval.gates | {waiting[choice % len(waiting)]: decision}
+        after = msgspec.structs.replace(
+            seen.status, approval=msgspec.structs.replace(approval, gates=gates)
+        )
+        self._append(_next_version(seen, derive(seen, after, now=self._tick())))
 
     def _orchestrate(self) -> Actor:
         seen = self.workflow
@@ -164,7 +215,7 @@ class World:
             return decide(
                 workflow,
                 executions,
-                now=self._now,
+                now=self._tick(),
                 limit=self.limit,
                 deleted=deleted,
                 read_after=seen.metadata.resource_version,
@@ -194,13 +245,13 @@ class World:
 
     def _check_start(self, workflow: WorkflowExecution, execution: KubernetesExecution) -> None:
         spec = execution.spec
-        if spec.intent is Intent.RUN and critical_failure(workflow) is not None:
-            self.wrong.append(f"{spec.step_name} starts after a failure")
+        if spec.intent is Intent.RUN and stop_reason(workflow) is not None:
+            self.wrong.append(f"{spec.step_name} starts after a stop")
 
     def _check_again(self, workflow: WorkflowExecution, execution: KubernetesExecution) -> None:
         spec = execution.spec
         known = next(step for step in workflow.status.steps if step.name == spec.step_name)
-        if spec.intent is Intent.RUN and known.start_time is not None:
+        if spec.intent is Intent.RUN and known.phase is not StepPhase.RUNNING:
             self.wrong.append(f"{spec.step_name} runs again")
 
     def _monitor(self) -> Actor:
@@ -209,7 +260,9 @@ class World:
         executions = dict(self.executions)
         yield
         yield from self._update(
-            Service.MONITOR, seen, lambda workflow: assess(workflow, executions, now=self._now)
+            Service.MONITOR,
+            seen,
+            lambda workflow: assess(workflow, executions, now=self._now, timeouts=TIMEOUTS),
         )
 
     def _roll_back(self) -> Actor:
@@ -275,8 +328,11 @@ class World:
             self.wrong.append(f"{effect} by a tombstone")
         if back is not (self.workflow.status.rollback is not None):
             self.wrong.append(f"{effect} in phase {self.workflow.status.phase}")
+        if claim.spec.attempt <= self._flaky.get(effect, 0):
+            late = RefusedError(ErrorType.TIMEOUT, "it did not settle")
+            return results.failed(claim, late, now=now)
         if effect in self._failing:
-            error = RefusedError(ErrorType.TIMEOUT, "it did not settle")
+            error = RefusedError(ErrorType.PERMISSION_DENIED, "it may not")
             return results.failed(claim, error, now=now)
         if effect not in self.done:
             self.done.append(effect)
