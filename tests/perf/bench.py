@@ -23,7 +23,7 @@ from tests.perf.figures import Figure, Report, p50_and_p99, percentile, to_json,
 from tests.perf.load import Load
 from tests.perf.observed import Bystander
 from tests.perf.raw import RawApi, deliveries
-from tests.perf.workload import STEPS
+from tests.perf.workload import BURST_LIMIT, BURST_STEPS, STEPS
 from tests.support.api_metrics import our_writes
 from tests.support.namespaces import empty_namespace
 from tests.support.servers import install
@@ -103,6 +103,7 @@ class Bench:
             await bare.workflow("warm-up")
             figures = await self._measure_idle(mendflow, bare, nats_url)
             figures += await self._measure_load(mendflow, bare)
+            figures += await self._measure_burst(mendflow, seen)
         return Report(
             workflows=self._workflows,
             concurrency=self._concurrency,
@@ -160,6 +161,28 @@ class Bench:
                 measured=(spent - 3 * self._workflows) / steps,
                 raw=6.0,
                 raw_means="grant, execution, claim, effect, result, verdict",
+            ),
+        ]
+
+    async def _measure_burst(self, mendflow: Load, seen: Bystander) -> list[Figure]:
+        count = self._workflows
+        _TOLD.print(f"{count} workflows of {BURST_STEPS} steps, all at once")
+        names = [f"burst-{number}" for number in range(count)]
+        took = await mendflow.burst(names)
+        return [
+            Figure(
+                name=f"burst of {count} x {BURST_STEPS} steps",
+                unit="workflows/min",
+                measured=60 * count / took,
+                raw=0.0,
+                raw_means="",
+            ),
+            Figure(
+                name="most in flight per workflow",
+                unit="steps",
+                measured=max(seen.most_in_flight[name] for name in names),
+                raw=BURST_LIMIT,
+                raw_means="what each workflow allows itself",
             ),
         ]
 

@@ -1,12 +1,20 @@
 """Runs workflows as a user does, and knows how long each took."""
 
+import asyncio
 import time
+from collections.abc import Sequence
 from itertools import chain
 
 from shared.api.groups import DEPLOYMENT, WORKFLOW_EXECUTION
 from shared.kube.client import ApiCluster
 from tests.perf.observed import Bystander
-from tests.perf.workload import target, workload
+from tests.perf.workload import (
+    BURST_LIMIT,
+    burst_targets,
+    burst_workload,
+    target,
+    workload,
+)
 
 
 class Load:
@@ -32,6 +40,32 @@ class Load:
         if phase != "Completed":
             message = f"workflow {name} ended {phase}"
             raise RuntimeError(message)
+
+    async def burst(self, names: Sequence[str]) -> float:
+        """Apply workflows of five steps all at once; return the seconds until all have ended.
+
+        Raises:
+            RuntimeError: when one did not complete, or had more in flight than it allows.
+        """
+        cluster, namespace = self._cluster, self._namespace
+        for name in names:
+            for made in burst_targets(name):
+                await cluster.create(DEPLOYMENT, made, namespace=namespace)
+        began = time.perf_counter()
+        await asyncio.gather(
+            *(
+                cluster.create(WORKFLOW_EXECUTION, burst_workload(name), namespace=namespace)
+                for name in names
+            )
+        )
+        phases = {name: await self._seen.until_ended(name) for name in names}
+        took = max(self._seen.ended[name][0] for name in names) - began
+        wrong = {name: phase for name, phase in phases.items() if phase != "Completed"}
+        most = max(self._seen.most_in_flight[name] for name in names)
+        if wrong or most > BURST_LIMIT:
+            message = f"not completed: {wrong}; at most {most} in flight, {BURST_LIMIT} allowed"
+            raise RuntimeError(message)
+        return took
 
     def to_effect(self) -> list[float]:
         """Return the seconds from apply to the first change of a Deployment."""

@@ -27,6 +27,9 @@ class Bystander:
         """When the Deployment of each workflow first changed."""
         self.ended: dict[str, tuple[float, str]] = {}
         """When each workflow ended, and how."""
+        self.most_in_flight: dict[str, int] = {}
+        """Executions of each workflow that had not ended, at most."""
+        self._in_flight: dict[str, set[str]] = {}
         self._appeared: dict[tuple[str, str], float] = {}
         self._finished: dict[tuple[str, str], float] = {}
 
@@ -74,6 +77,15 @@ class Bystander:
         else:
             spec = found["spec"]
             key = (spec["workflowExecutionRef"]["name"], spec["stepName"])
+            self._count(key[0], name, ended=phase in FINISHED)
             self._appeared.setdefault(key, now)
             if phase in FINISHED:
                 self._finished.setdefault(key, now)
+
+    def _count(self, workflow: str, execution: str, *, ended: bool) -> None:
+        flying = self._in_flight.setdefault(workflow, set())
+        if ended:
+            flying.discard(execution)
+        else:
+            flying.add(execution)
+        self.most_in_flight[workflow] = max(self.most_in_flight.get(workflow, 0), len(flying))

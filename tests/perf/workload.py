@@ -8,6 +8,9 @@ from typing import Final
 from tests.support.workflows import Object, deployment, image, workflow
 
 STEPS: Final = 3
+BURST_STEPS: Final = 5
+BURST_LIMIT: Final = 2
+"""Steps in flight that a workflow of the burst allows itself."""
 IMAGES: Final = [f"registry.example/web:{number}" for number in range(2, 2 + STEPS)]
 
 
@@ -23,3 +26,16 @@ def workload(name: str) -> Object:
         for number, new in enumerate(IMAGES)
     ]
     return workflow(name, steps)
+
+
+def burst_targets(name: str) -> list[Object]:
+    """Return the Deployments of one workflow of the burst, one for each step."""
+    return [deployment(f"{name}-{number}", replicas=0) for number in range(BURST_STEPS)]
+
+
+def burst_workload(name: str) -> Object:
+    """Return a workflow of independent steps that may run two at a time."""
+    steps = [image(f"s{n}", f"{name}-{n}", IMAGES[0]) for n in range(BURST_STEPS)]
+    made = workflow(name, steps)
+    made["spec"]["executionStrategy"] = {"maxParallelSteps": BURST_LIMIT}
+    return made
