@@ -119,7 +119,7 @@ def _moved(
         kept = ledger.handed_over(workflow, executions, steps, kept)
     fence = workflow.status.last_fence
     if fresh:
-        kept, steps, fence = ledger.refenced(workflow, executions, kept, steps, deleted)
+        kept, steps, fence = ledger.fenced_anew(workflow, executions, kept, steps, deleted)
     free = max(0, ledger.effective_limit(workflow, limit) - len(kept))
     admitted = ready if only is None else [name for name in ready if name in only]
     granted = admitted[:free]

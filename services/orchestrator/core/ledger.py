@@ -87,7 +87,7 @@ def handed_over(
     return {name: token for name, token in kept.items() if name not in done}
 
 
-def refenced(
+def fenced_anew(
     workflow: WorkflowExecution,
     executions: Executions,
     tokens: Mapping[str, Token],

@@ -190,15 +190,15 @@ def test_one_created_again_after_its_deletion_says_nothing() -> None:
         workflow, {}, now=NOW, limit=5, deleted=frozenset({forward_name(workflow, "a")})
     )
     assert status is not None
-    refenced = msgspec.structs.replace(workflow, status=status)
+    fenced_anew = msgspec.structs.replace(workflow, status=status)
     late = by_name(execution_of(workflow, "a"))
 
-    (order,) = settle.orders(refenced, late)
+    (order,) = settle.orders(fenced_anew, late)
 
     assert isinstance(order, settle.Create)
     assert order.execution.spec.kind is ExecutionKind.SETTLE
     cancelled = by_name(execution_of(workflow, "a", phase=ExecutionPhase.CANCELLED))
-    assert decide(refenced, cancelled, now=NOW, limit=5) is None
+    assert decide(fenced_anew, cancelled, now=NOW, limit=5) is None
 
 
 def test_what_an_older_read_did_not_find_may_have_been_created_since() -> None:
