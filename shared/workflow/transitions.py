@@ -1,8 +1,8 @@
 """The table of legal phase transitions (requirements C1); all others are refused.
 
-A single write may pass through a phase that nobody sees: planning begins and ends at once,
-and what waits for people for one reason may, by one answer, wait for another. Those two
-hops count as one legal move.
+A single write may pass through phases that nobody sees: planning begins and ends at once,
+into a pause where that was asked for before; and what waits for people for one reason may,
+by one answer, wait for another. Those hops count as one legal move.
 """
 
 from collections.abc import Mapping
@@ -37,11 +37,12 @@ LEGAL: Final[Mapping[Phase, frozenset[Phase]]] = {
     Phase.CANCELLED: frozenset(),
 }
 THROUGH: Final[Mapping[Phase, frozenset[Phase]]] = {
-    Phase.PENDING: LEGAL[Phase.PLANNING],
+    Phase.PENDING: LEGAL[Phase.PLANNING] | {Phase.PAUSED},
+    Phase.PLANNING: frozenset({Phase.PAUSED}),
     Phase.PAUSED: frozenset({Phase.AWAITING_APPROVAL, Phase.COMPLETED}),
     Phase.AWAITING_APPROVAL: frozenset({Phase.PAUSED}),
 }
-"""What a single write may reach by two hops, the one between unseen."""
+"""What a single write may reach by more than one hop, what is between unseen."""
 
 
 def is_legal(before: Phase, after: Phase) -> bool:

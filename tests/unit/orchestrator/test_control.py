@@ -115,6 +115,19 @@ def test_a_pause_starts_nothing_and_lets_run_what_runs() -> None:
     assert after.status.phase is Phase.PAUSED
 
 
+def test_a_workflow_may_be_paused_before_it_is_planned() -> None:
+    asked = decided(asking(make_workflow(CHAIN), Control.PAUSE))
+    assert asked.status.phase is Phase.PENDING
+    plan = msgspec.structs.replace(
+        planned(asked).status, phase=Phase.PENDING, control=asked.status.control
+    )
+
+    paused = with_status(asked, derive(asked, plan, now=NOW))
+
+    assert paused.status.phase is Phase.PAUSED
+    assert decided(paused) == paused
+
+
 @pytest.mark.parametrize("verb", [Control.RESUME, None])
 def test_a_resume_or_no_verb_at_all_goes_on(verb: Control | None) -> None:
     paused = decided(asking(planned(make_workflow(CHAIN)), Control.PAUSE))
