@@ -12,6 +12,7 @@ from services.orchestrator.announcing import Announcer
 from services.orchestrator.core import settle
 from services.orchestrator.core.creation import WAITS_S, uncreated
 from services.orchestrator.core.decide import decide, ledger_names, next_start
+from services.orchestrator.core.finished import is_finished
 from services.orchestrator.core.pools import Owner
 from services.orchestrator.pools import Admission, Decision, Pools
 from shared.api.execution import KubernetesExecution
@@ -55,6 +56,7 @@ class Orchestrator:
             self.reconcile,
             consumers=(*consumers.ORCHESTRATOR, consumers.TIMERS[Service.ORCHESTRATOR]),
             ignored=_NOT_OURS,
+            is_finished=is_finished,
         )
 
     async def run(self) -> None:
