@@ -56,7 +56,8 @@ def orders(
     steps = {step.name: step for step in workflow.status.steps}
     tokens = sorted(workflow.status.tokens.items(), key=lambda item: item[1].fence)
     found = [_order(workflow, executions, steps[name], token) for name, token in tokens]
-    return [order for order in found if order is not None]
+    late = [_late(workflow, executions, steps[name], token) for name, token in tokens]
+    return [order for order in (*found, *late) if order is not None]
 
 
 def _order(
@@ -67,8 +68,6 @@ def _order(
 ) -> Order | None:
     settle = executions.get(name_of(workflow, step.name, token.attempt, ExecutionKind.SETTLE))
     forward = executions.get(name_of(workflow, step.name, token.attempt, ExecutionKind.FORWARD))
-    # One that somebody held up creates again after its deletion has an older fence: no
-    # executor takes it up, and only the settling one speaks for the step.
     present = settle or (None if is_refenced(step) else forward)
     if present is not None and present.is_terminal:
         return None
@@ -77,6 +76,23 @@ def _order(
             return Drive(execution=present)
         return Revoke(execution=present)
     return _create(workflow, step, token)
+
+
+def _late(
+    workflow: WorkflowExecution,
+    executions: Mapping[ExecutionName, KubernetesExecution],
+    step: StepStatus,
+    token: Token,
+) -> Order | None:
+    """Revoke what somebody who was held up created again after it was found deleted.
+
+    It has an older fence: no executor takes it up, and only the settling one speaks for the
+    step.
+    """
+    late = executions.get(name_of(workflow, step.name, token.attempt, ExecutionKind.FORWARD))
+    if late is None or not is_refenced(step) or late.is_claimed or late.is_terminal:
+        return None
+    return Revoke(execution=late)
 
 
 def _create(workflow: WorkflowExecution, step: StepStatus, token: Token) -> Order | None:

@@ -193,10 +193,11 @@ def test_one_created_again_after_its_deletion_says_nothing() -> None:
     fenced_anew = msgspec.structs.replace(workflow, status=status)
     late = by_name(execution_of(workflow, "a"))
 
-    (order,) = settle.orders(fenced_anew, late)
+    order, revoked = settle.orders(fenced_anew, late)
 
     assert isinstance(order, settle.Create)
     assert order.execution.spec.kind is ExecutionKind.SETTLE
+    assert isinstance(revoked, settle.Revoke)
     cancelled = by_name(execution_of(workflow, "a", phase=ExecutionPhase.CANCELLED))
     assert decide(fenced_anew, cancelled, now=NOW, limit=5) is None
 
