@@ -4,17 +4,21 @@
 In a step, a value may hold an expression (`${...}`); in an execution it never does.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
+
+EXPRESSION_PATTERN: Final = r"^\$\{.+\}$"
+_HOLDS_EXPRESSION: Final = r"[^$]*\$\{([^$]|\$[^$])*\}[^$]*"
+"""With `$${`, a plain `${`, there would be none of it left to give a value to."""
 
 ObjectName = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=253,
-        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?|.*\$\{.+\}.*)$",
+        pattern=rf"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?|{_HOLDS_EXPRESSION})$",
         description="Name of the object, as Kubernetes spells it.",
     ),
 ]
@@ -22,7 +26,7 @@ Namespace = Annotated[
     str,
     Meta(
         max_length=63,
-        pattern=r"^(([a-z0-9]([-a-z0-9]*[a-z0-9])?)?|.*\$\{.+\}.*)$",
+        pattern=rf"^(([a-z0-9]([-a-z0-9]*[a-z0-9])?)?|{_HOLDS_EXPRESSION})$",
         description="Namespace of the object; empty means the workflow's own.",
     ),
 ]
@@ -40,7 +44,7 @@ Expression = Annotated[
     str,
     Meta(
         max_length=1100,
-        pattern=r"^\$\{.+\}$",
+        pattern=EXPRESSION_PATTERN,
         description="An expression that gives the value.",
     ),
 ]

@@ -9,5 +9,6 @@ class ExpressionError(PermanentError):
     """An expression cannot be read, or has no usable value."""
 
     def __init__(self, message: str) -> None:
-        line = " ".join(message.split())
+        # Half a surrogate pair could be written nowhere.
+        line = " ".join(message.encode(errors="replace").decode().split())
         super().__init__("InvalidExpression", line[:_MAX_MESSAGE])

@@ -3,16 +3,18 @@
 Evaluated by Google's C++ library, in which every expression ends: no loops but over lists,
 with a budget of iterations, a bounded depth, and regular expressions in linear time. Only
 its standard functions are there, since those for text could be made to fill the memory.
+`bounds` keeps the rest short.
 """
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from cel_expr_python import cel
 
+from shared.expressions.bounds import check_data, check_text
 from shared.expressions.errors import ExpressionError
 from shared.expressions.text import normalised, references
 
@@ -20,6 +22,9 @@ __all__ = ["ExpressionError", "evaluate", "problems", "truth"]
 
 ROOTS: Final = ("vars", "steps", "workflow", "remediation", "rr")
 _ENVIRONMENT: Final = cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN))
+_UNKNOWN: Final = re.compile(r"undeclared reference to '\.?(\w+)")
+MOST_VALUES: Final = 4096
+"""Values that one expression may give."""
 _PLAIN: Final = (bool, int, float, str, type(None))
 
 
@@ -32,7 +37,8 @@ def problems(text: str, *, steps: Collection[str], variables: Collection[str]) -
         variables: names of the workflow's variables.
     """
     try:
-        normal = normalised(text, steps)
+        check_text(text)
+        normal = normalised(text)
         named = references(normal)
         _compiled(normal)
     except ExpressionError as error:
@@ -54,12 +60,14 @@ def evaluate(text: str, scope: Mapping[str, Any]) -> Any:
     Raises:
         ExpressionError: when it cannot be read or has no value.
     """
-    program = _compiled(normalised(text, scope.get("steps", {}).keys()))
+    check_text(text)
+    program = _compiled(normalised(text))
     try:
+        check_data(text, scope)
         result = program.eval(data=dict(scope))
         if result.type() == cel.Type.ERROR:
             raise ExpressionError(f"{_told(str(result.value()))}: {text}")
-        return _plain(result.value(), text)
+        return _plain(result.value(), text, iter(range(MOST_VALUES)))
     except (RuntimeError, TypeError, ValueError, MemoryError) as error:
         raise ExpressionError(f"{_told(str(error))}: {text}") from error
 
@@ -80,17 +88,31 @@ def truth(text: str, scope: Mapping[str, Any]) -> bool:
 def _compiled(normal: str) -> cel.Expression:
     try:
         return _ENVIRONMENT.compile(normal)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ExpressionError(f"{_told(str(error))}: {normal}") from error
+    except TypeError as error:
+        raise ExpressionError(f"not a valid text: {normal}") from error
+    except (RuntimeError, ValueError) as error:
+        raise ExpressionError(f"{_hinted(_told(str(error)))}: {normal}") from error
 
 
-def _plain(value: Any, text: str) -> Any:
+def _hinted(message: str) -> str:
+    """Return the message, with what there is instead of a name that nothing has."""
+    unknown = _UNKNOWN.search(message)
+    if unknown is None:
+        return message
+    near = difflib.get_close_matches(unknown.group(1), ROOTS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(ROOTS)}"
+    return f"{message}; {hint}"
+
+
+def _plain(value: Any, text: str, room: Iterator[int]) -> Any:
+    if next(room, None) is None:
+        raise ExpressionError(f"gives more than {MOST_VALUES} values: {text}")
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, list | tuple):
-        return [_plain(_unwrapped(each), text) for each in value]
+        return [_plain(_unwrapped(each), text, room) for each in value]
     if isinstance(value, Mapping):
-        return {str(key): _plain(_unwrapped(each), text) for key, each in value.items()}
+        return {str(key): _plain(_unwrapped(each), text, room) for key, each in value.items()}
     raise ExpressionError(f"a {type(value).__name__} is of no use here: {text}")
 
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.api.parameters import Parameters
+from shared.api.parameters import EXPRESSION_PATTERN, Parameters
 from shared.expressions.errors import ExpressionError
 from shared.expressions.expression import evaluate
+from shared.expressions.text import LITERAL
 
 LONGEST_VALUE: Final = 4096
 """Characters of a text after substitution."""
@@ -24,10 +25,11 @@ def substituted_parameters(parameters: Parameters, scope: Mapping[str, Any]) -> 
         ExpressionError: naming the field, when a value is missing or of a wrong type.
     """
     plain = msgspec.to_builtins(parameters)
-    if not expressions_in(plain):
+    done = substitute(plain, scope)
+    if done == plain:
         return parameters
     try:
-        return msgspec.convert(substitute(plain, scope), Parameters)
+        return msgspec.convert(done, Parameters)
     except msgspec.ValidationError as error:
         raise ExpressionError(_with_path(str(error))) from error
 
@@ -42,10 +44,14 @@ def substitute(value: Any, scope: Mapping[str, Any]) -> Any:
 
 
 def expressions_in(value: Any, path: str = "") -> list[tuple[str, str]]:
-    """Return each expression in the texts of plain values, with the path of its text."""
+    """Return each expression in the texts of plain values, with the path of its text.
+
+    Raises:
+        ExpressionError: naming the path of a text in which one does not end.
+    """
     match value:
         case str():
-            return [(path, part) for part, is_expression in _parts(value) if is_expression]
+            return [(path, part) for part, is_expression in _parts(value, path) if is_expression]
         case dict():
             return [f for key, each in value.items() for f in expressions_in(each, _at(path, key))]
         case list():
@@ -73,13 +79,15 @@ def _substituted(value: Any, scope: Mapping[str, Any], path: str) -> Any:
 
 
 def _text(text: str, scope: Mapping[str, Any], path: str) -> Any:
-    parts = list(_parts(text))
+    parts = list(_parts(text, path))
     if len(parts) == 1 and parts[0][1]:
         return _value(parts[0][0], scope, path)
     put_together = "".join(
         _embedded(_value(part, scope, path), path) if is_expression else part
         for part, is_expression in parts
     )
+    if put_together.count("${") > sum(part.count("${") for part, is_value in parts if not is_value):
+        raise ExpressionError(f"{path}: values together make up an expression: ${{")
     if len(put_together) > LONGEST_VALUE:
         raise ExpressionError(f"{path}: becomes longer than {LONGEST_VALUE} characters")
     return put_together
@@ -121,7 +129,7 @@ def _embedded(value: Any, path: str) -> str:
             raise ExpressionError(f"{path}: a {kind} cannot be part of a text")
 
 
-def _parts(text: str) -> Iterator[tuple[str, bool]]:
+def _parts(text: str, path: str) -> Iterator[tuple[str, bool]]:
     """Yield the pieces of a text: as they are, or the inside of a `${...}`."""
     plain, place = "", 0
     while place < len(text):
@@ -129,7 +137,7 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
             plain += "${"
             place += 3
         elif text.startswith("${", place):
-            end = _closing(text, place + 2)
+            end = _closing(text, place + 2, path)
             if plain:
                 yield plain, False
             yield text[place + 2 : end], True
@@ -141,22 +149,19 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
         yield plain, False
 
 
-def _closing(text: str, start: int) -> int:
+def _closing(text: str, start: int, path: str) -> int:
     """Return where the brace is that ends an expression; those in literals and maps do not."""
-    depth, quote, place = 1, "", start
+    depth, place = 1, start
     while place < len(text):
-        letter = text[place]
-        if quote:
-            place += letter == "\\"
-            quote = "" if letter == quote else quote
-        elif letter in "\"'":
-            quote = letter
-        else:
-            depth += {"{": 1, "}": -1}.get(letter, 0)
-            if depth == 0:
-                return place
+        literal = LITERAL.match(text, place)
+        if literal:
+            place = literal.end()
+            continue
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return place
         place += 1
-    raise ExpressionError(f"no }} ends the expression: {text[start - 2 :]}")
+    raise ExpressionError(f"{path}: no }} ends the expression: {text[start - 2 :]}")
 
 
 def _at(path: str, key: str) -> str:
@@ -166,4 +171,7 @@ def _at(path: str, key: str) -> str:
 def _with_path(error: str) -> str:
     """Turn "Expected `int`, got `str` - at `$.a.b`" into "a.b: expected int, got str"."""
     what, _, where = error.replace("`", "").partition(" - at $.")
+    what = what.replace("int | str", "int")
+    if repr(EXPRESSION_PATTERN) in what:
+        what = "Expected int, got str"
     return f"{where}: {what[0].lower()}{what[1:]}" if where else what

@@ -20,7 +20,7 @@ SCOPE: dict[str, Any] = {
     },
     "workflow": {"name": "fix", "namespace": "shop", "uid": "u"},
     "remediation": {"severity": "critical"},
-    "rr": {"severity": "critical"},
+    "rr": {"severity": "critical", "steps": {"count": 3}},
 }
 STEPS, VARIABLES = SCOPE["steps"].keys(), SCOPE["vars"].keys()
 
@@ -42,6 +42,10 @@ STEPS, VARIABLES = SCOPE["steps"].keys(), SCOPE["vars"].keys()
         ("has(steps.scale-web.result.none)", False),
         ('steps.scale-web.result.resourcesAffected.exists(r, r == "b")', True),
         ('rr.severity in ["critical", "warning"]', True),
+        ("rr.steps.count-1", 2),
+        ("vars.wanted // wanted, not steps.other-1\n + 1", 5),
+        (r'vars.image.matches(r"^web:\d+")', True),
+        ("has(rr.none) ? rr.none : 'é'", "é"),
         ('"steps.scale-web stays as it is"', "steps.scale-web stays as it is"),
         ("[1, 2]", [1, 2]),
         ('{"a": [null]}', {"a": [None]}),
@@ -56,7 +60,11 @@ def test_row_92_arithmetic_comparison_and_patterns(text: str, value: object) -> 
     ("text", "told"),
     [
         ("1 +", "Syntax error"),
-        ("nothing.here", "undeclared reference to 'nothing"),
+        ("nothing.here", "there are vars, steps, workflow"),
+        ("step.scale.phase", "did you mean 'steps'"),
+        ("steps.scale-api.phase", "step 'scale-api' does not run before this one"),
+        (".vars[workflow.name]", "vars.<name>"),
+        ("1 in .steps", "steps.<name>"),
         ("vars.imag", "did you mean 'image'"),
         ("vars.none", "workflowDefinition.variables"),
         ("steps.other.phase", "depend on it"),
@@ -65,8 +73,17 @@ def test_row_92_arithmetic_comparison_and_patterns(text: str, value: object) -> 
         ("x" * 1025, "1024"),
         ("(" * 500 + "1" + ")" * 500, "recursion limit"),
         ("[1].map(a, [1].map(b, b))", "at most one"),
-        ('[1].map(a, ""' + ' + "x"' * 20 + ")", "beside a macro"),
-        ('"\ud800"', ""),
+        ("[1]. // a\nmap // b\n(a, [1].map(b, b))", "at most one"),
+        ('1 // "\n + [1].map(a, [1].map(b, b))[0][0] // "', "at most one"),
+        ('"""a"b""" + string([1].map(a, [1].map(b, b))[0][0]) + "x"', "at most one"),
+        ('[1].map(a, ""' + ' + "x"' * 5 + ")", "beside a macro"),
+        ("[" + ", ".join("1" * 200) + "].map(a, a)", "512 characters with a macro"),
+        ("vars.image.matches(rr.pattern)", "write a pattern as it is"),
+        ('"a".matches("""a""" + rr.pattern + """b""")', "write a pattern as it is"),
+        (" || ".join(['"a".matches("a")'] * 9), "9 times matches"),
+        ('[1].all(a, "a".matches("(a{900})"))', "one pattern at most"),
+        ('[1].all(a, "a".matches("a") || "a".matches("b"))', "one pattern at most"),
+        ('"\ud800"', "not a valid text"),
         ("", "Syntax error"),
     ],
 )
@@ -106,6 +123,27 @@ def test_only_a_truth_value_decides(text: str) -> None:
 )
 def test_hostile_text_ends_with_a_value_or_an_error(text: str) -> None:
     assert len(_told(text)) <= 200
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"few": list(range(129))}, "rr.few has more than 128 entries"),
+        ({"few": [1], "log": "x" * 4097}, "rr.log is longer than 4096"),
+        ({"few": [1], "more": [[1] * 100] * 20}, "rr holds more than 512 values"),
+    ],
+)
+def test_what_walks_a_list_is_kept_from_large_data(data: dict[str, Any], told: str) -> None:
+    scope = SCOPE | {"rr": data}
+
+    assert evaluate("size(rr.few) > 0", scope) is True
+    with pytest.raises(ExpressionError, match=told):
+        evaluate("rr.few.all(a, a >= 0)", scope)
+
+
+def test_a_value_of_too_many_parts_is_refused() -> None:
+    with pytest.raises(ExpressionError, match="gives more than 4096 values"):
+        evaluate("[" + ", ".join(["rr.list"] * 100) + "]", SCOPE | {"rr": {"list": [1] * 100}})
 
 
 @given(st.text(max_size=200))
