@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.planner.approvals import Approvals
+from services.planner.core.approving import needed
 from services.planner.core.plan import initial_steps, make_plan
 from services.planner.core.validate import Defect, validate
 from shared.api.enums import Phase
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import Approval, ValidationResults, WorkflowStatus
+from shared.api.workflow_status import ValidationResults, WorkflowStatus
 from shared.contracts import consumers
-from shared.contracts.subjects import Fact
+from shared.contracts.subjects import Fact, Service
 from shared.outcome import Ack, Outcome
 from shared.worker.context import Context
 from shared.worker.keys import Hint, WorkflowKey
@@ -25,7 +27,12 @@ class Planner:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.reconciler = WorkflowReconciler(context, self.reconcile, consumers=[consumers.PLANNER])
+        self._approvals = Approvals(context)
+        self.reconciler = WorkflowReconciler(
+            context,
+            self.reconcile,
+            consumers=[consumers.PLANNER, consumers.TIMERS[Service.PLANNER]],
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -42,14 +49,21 @@ class Planner:
         if view is None or view.workflow.metadata.uid != key.uid:
             return GONE
         if not needs_planning(view.workflow):
-            return Ack(note="planned already")
+            return await self._follow(view.workflow)
         saved = await self._context.workflows.update(
             key.namespace, key.name, key.uid, self._decide, view=view
         )
         if saved is None:
             return GONE
         await self._announce(saved)
-        return Ack(note=str(saved.status.phase))
+        return await self._follow(saved)
+
+    async def _follow(self, workflow: WorkflowExecution) -> Outcome:
+        """Do what a planned workflow still needs of its planner: answers from people."""
+        if workflow.is_terminal or workflow.status.execution_plan is None:
+            return Ack(note="planned already")
+        followed = await self._approvals.advance(workflow)
+        return GONE if followed is None else Ack(note=str(followed.status.phase))
 
     def _decide(self, workflow: WorkflowExecution) -> WorkflowStatus | None:
         if not needs_planning(workflow):
@@ -74,16 +88,9 @@ class Planner:
             execution_plan=plan,
             plan_revision=plan.revision,
             steps=initial_steps(workflow, plan),
-            approval=self._approval(begun.total_steps),
+            approval=needed(workflow, plan, self._context.limits.current, now=now),
             validation_results=ValidationResults(),
         )
-
-    def _approval(self, steps: int) -> Approval:
-        threshold = self._context.limits.current.approval_threshold
-        if steps <= threshold:
-            return Approval()
-        reason = f"{steps} steps, more than the {threshold} that run without approval"
-        return Approval(required=True, reason=reason)
 
     async def _announce(self, workflow: WorkflowExecution) -> None:
         context, status = self._context, workflow.status

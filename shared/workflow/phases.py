@@ -42,9 +42,13 @@ class IllegalTransitionError(PermanentError):
 
 
 def rollback_is_due(workflow: WorkflowExecution) -> bool:
-    """Return whether the workflow was stopped, not cancelled, and all in flight has settled."""
+    """Return whether the workflow was stopped, not cancelled, and all in flight has settled.
+
+    The monitor has summed up by then: who reads the end finds what failed, and why.
+    """
     return (
         workflow.status.phase is Phase.EXECUTING
+        and workflow.status.execution_complete_time is not None
         and stop_reason(workflow) is not None
         and not is_cancelled(workflow)
         and _is_quiet(workflow.status)

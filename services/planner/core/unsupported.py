@@ -34,9 +34,6 @@ class SpecRow(msgspec.Struct, frozen=True):
 STEP_ROWS: Final = (
     StepRow("preConditions", lambda step: bool(step.pre_conditions)),
     StepRow("postConditions", lambda step: bool(step.post_conditions)),
-    StepRow("runIf", lambda step: bool(step.run_if)),
-    StepRow("skipIf", lambda step: bool(step.skip_if)),
-    StepRow("requiresApproval", lambda step: step.requires_approval),
     StepRow("rollback", lambda step: step.rollback is not None),
     StepRow(
         "targetCluster",
@@ -55,10 +52,6 @@ SPEC_ROWS: Final = (
     SpecRow("executionStrategy.dryRunFirst", lambda spec: spec.execution_strategy.dry_run_first),
     SpecRow(
         "executionStrategy.safetyChecks", lambda spec: bool(spec.execution_strategy.safety_checks)
-    ),
-    SpecRow(
-        "executionStrategy.approvalRequired",
-        lambda spec: spec.execution_strategy.approval_required,
     ),
 )
 

@@ -167,9 +167,11 @@ def test_what_never_began_is_cancelled_at_once(phase: Phase) -> None:
 def test_a_rollback_is_due_once_everything_has_settled() -> None:
     asked = decided(asking(running(), Control.ROLLBACK))
     after = decided(with_steps(asked, {"a": StepPhase.COMPLETED}), a=ExecutionPhase.COMPLETED)
+    summed_up = msgspec.structs.replace(after.status, execution_complete_time=NOW)
 
     assert not rollback_is_due(asked)
-    assert rollback_is_due(after)
+    assert not rollback_is_due(after)
+    assert rollback_is_due(with_status(after, summed_up))
     assert after.status.phase is Phase.EXECUTING
 
 

@@ -55,7 +55,8 @@ def _failed(strategy: RollbackType = RollbackType.AUTOMATIC) -> WorkflowExecutio
         )
         for step in workflow.status.steps
     ]
-    return _at(workflow, msgspec.structs.replace(workflow.status, steps=steps))
+    ended = msgspec.structs.replace(workflow.status, steps=steps, execution_complete_time=NOW)
+    return _at(workflow, ended)
 
 
 def _at(workflow: WorkflowExecution, status: WorkflowStatus) -> WorkflowExecution:

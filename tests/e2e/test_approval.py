@@ -1,0 +1,170 @@
+"""Approvals: who is asked what, and what becomes of each answer."""
+
+import json
+
+import pytest
+
+from tests.support.admission import answer
+from tests.support.kubectl import Kubectl, Object, eventually
+from tests.support.workflows import deployment, notify, wait_available, workflow
+
+BOB = ("--as=bob", "--as-group=system:masters")
+pytestmark = pytest.mark.usefixtures("services")
+
+
+def test_row_35_more_than_ten_steps_need_approval(kubectl: Kubectl) -> None:
+    kubectl.apply(workflow("ten", [notify(f"s{n}") for n in range(10)]))
+    kubectl.apply(workflow("eleven", [notify(f"s{n}") for n in range(11)]))
+
+    done = kubectl.wait_phase("ten", "Completed")
+    waiting = kubectl.wait_phase("eleven", "AwaitingApproval")
+    (request,) = requests(kubectl, "eleven")
+
+    assert done["status"]["approval"].get("requestRef") is None
+    assert "11 steps" in waiting["status"]["message"]
+    assert "10" in waiting["status"]["message"]
+    assert request["metadata"]["name"] in waiting["status"]["message"]
+    assert request["spec"]["planHash"] == waiting["status"]["executionPlan"]["digest"]
+    assert (request["spec"]["totalSteps"], request["spec"]["threshold"]) == (11, 10)
+    assert len(request["spec"]["changes"]) == 11
+    assert [n["metadata"]["name"] for n in kubectl.items("notif")] == ["eleven-approval"]
+    assert kubectl.items("kex", selector="kubernaut.ai/workflow=eleven") == []
+
+
+def test_row_36_approve_reject_expire(kubectl: Kubectl) -> None:
+    for name in ("approved", "rejected", "expired"):
+        kubectl.apply(asking(name, timeout="5s" if name == "expired" else "10m"))
+    for name, decision in (("approved", "Approved"), ("rejected", "Rejected")):
+        kubectl.wait_phase(name, "AwaitingApproval")
+        decide(kubectl, one_request(kubectl, name), decision, message="because")
+
+    ended = {
+        name: kubectl.wait_phase(name, "Completed", "Failed")["status"]
+        for name in ("approved", "rejected", "expired")
+    }
+
+    assert {name: status["phase"] for name, status in ended.items()} == {
+        "approved": "Completed",
+        "rejected": "Failed",
+        "expired": "Failed",
+    }
+    assert ended["approved"]["approval"]["decidedBy"] == "bob"
+    assert ended["rejected"]["reason"] == "ApprovalRejected"
+    assert "bob" in ended["rejected"]["message"]
+    assert "because" in ended["rejected"]["message"]
+    assert ended["expired"]["reason"] == "ApprovalExpired"
+    assert [step["phase"] for step in ended["rejected"]["steps"]] == ["Skipped"]
+    assert one_request(kubectl, "expired")["status"]["method"] == "timeout"
+    late = kubectl.run(
+        "patch",
+        "aiar",
+        one_request(kubectl, "expired")["metadata"]["name"],
+        *BOB,
+        *answer("Approved", "bob"),
+    )
+    assert late.returncode != 0
+    assert "decided" in late.stderr
+
+
+def test_row_36_who_submitted_may_not_decide(kubectl: Kubectl) -> None:
+    kubectl.apply(asking("own"))
+    kubectl.wait_phase("own", "AwaitingApproval")
+    request = one_request(kubectl, "own")
+    submitter = request["spec"]["submittedBy"]
+
+    own = kubectl.run("patch", "aiar", request["metadata"]["name"], *answer("Approved", submitter))
+
+    assert submitter
+    assert own.returncode != 0
+    assert kubectl.get("wfe", "own")["status"]["phase"] == "AwaitingApproval"
+
+
+def test_row_37_an_answer_for_another_plan_counts_for_nothing(kubectl: Kubectl) -> None:
+    kubectl.apply(asking("other"))
+    kubectl.wait_phase("other", "AwaitingApproval")
+    request = one_request(kubectl, "other")
+    forged = {key: request[key] for key in ("apiVersion", "kind")} | {
+        "metadata": {
+            key: request["metadata"][key] for key in ("name", "ownerReferences", "labels")
+        },
+        "spec": request["spec"] | {"planHash": "0" * 64},
+    }
+    kubectl.ok("delete", "aiar", request["metadata"]["name"])
+    created = kubectl.run("create", "-f", "-", stdin=json.dumps(forged))
+    if created.returncode == 0:
+        decide(kubectl, forged, "Approved")
+        eventually(lambda: reasons(kubectl), lambda found: "ApprovalMismatch" in found)
+        kubectl.ok("delete", "aiar", request["metadata"]["name"])
+
+    assert kubectl.get("wfe", "other")["status"]["phase"] == "AwaitingApproval"
+    again = eventually(lambda: requests(kubectl, "other"), bool)[0]
+    assert again["spec"] == request["spec"]
+    decide(kubectl, again, "Approved")
+    kubectl.wait_phase("other", "Completed")
+
+
+def test_a_step_waits_at_its_gate_while_others_go_on(kubectl: Kubectl) -> None:
+    gated = notify("gated") | {"requiresApproval": True}
+    kubectl.apply(
+        workflow("gate", [gated, wait_available("beside", "slow"), notify("after", "gated")])
+    )
+    request = eventually(lambda: requests(kubectl, "gate"), bool)[0]
+    meanwhile = kubectl.get("wfe", "gate")["status"]
+    kubectl.apply(deployment("slow"))
+    waiting = kubectl.wait_phase("gate", "AwaitingApproval")["status"]
+    decide(kubectl, request, "Approved")
+    done = kubectl.wait_phase("gate", "Completed", "Failed")["status"]
+
+    assert meanwhile["phase"] == "Executing"
+    assert request["spec"]["step"] == "gated"
+    assert {s["name"]: s["phase"] for s in waiting["steps"]} == {
+        "gated": "Blocked",
+        "beside": "Completed",
+        "after": "Pending",
+    }
+    assert done["phase"] == "Completed"
+    assert done["approval"]["gates"]["gated"]["decidedBy"] == "bob"
+
+
+def test_a_gate_that_is_rejected_fails_its_step(kubectl: Kubectl) -> None:
+    gated = notify("gated", "first") | {"requiresApproval": True}
+    kubectl.apply(workflow("refused", [notify("first"), gated]))
+    request = eventually(lambda: requests(kubectl, "refused"), bool)[0]
+    decide(kubectl, request, "Rejected", message="not today")
+
+    status = kubectl.wait_phase("refused", "Failed", "Completed")["status"]
+
+    assert status["phase"] == "Failed"
+    assert status["failedStep"] == "gated"
+    assert "rejected by bob: not today" in status["message"]
+
+
+def asking(name: str, *, timeout: str = "10m") -> Object:
+    """Return a workflow of one step that asks for approval."""
+    made = workflow(name, [notify("only")])
+    made["spec"]["executionStrategy"] = {"approvalRequired": True, "approvalTimeout": timeout}
+    return made
+
+
+def requests(kubectl: Kubectl, workflow_name: str) -> list[Object]:
+    """Return what people were asked about a workflow."""
+    return [
+        each
+        for each in kubectl.items("aiar")
+        if each["spec"]["workflowExecutionRef"]["name"] == workflow_name
+    ]
+
+
+def one_request(kubectl: Kubectl, workflow_name: str) -> Object:
+    (request,) = requests(kubectl, workflow_name)
+    return request
+
+
+def decide(kubectl: Kubectl, request: Object, decision: str, **more: str) -> None:
+    """Answer as somebody who did not submit the workflow."""
+    name = request["metadata"]["name"]
+    kubectl.ok("patch", "aiar", name, *BOB, *answer(decision, "bob", **more))
+
+
+def reasons(kubectl: Kubectl) -> set[str]:
+    return {event["reason"] for event in kubectl.items("events")}
