@@ -1,0 +1,189 @@
+"""An API server that does not create executions: a webhook that fails, a policy that forbids.
+
+The backend of the webhook is a socket that hangs up on whoever calls, at once or when the
+test says so: so a creation can be kept on its way for as long as a test needs.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from shared.kube.objects import new_body
+from tests.support.builders import execution_of, make_workflow, notify_step, planned
+from tests.support.kubectl import Kubectl, Object, eventually
+
+_GROUP: Final = "kubernetesexecution.kubernaut.ai"
+_RULE: Final = {
+    "apiGroups": [_GROUP],
+    "apiVersions": ["*"],
+    "operations": ["CREATE"],
+    "resources": ["kubernetesexecutions"],
+}
+_ADMISSION: Final = "admissionregistration.k8s.io/v1"
+
+
+class BrokenBackend:
+    """Takes calls and hangs up on them."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._held: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._patience: int | None = None
+        self.port: int = self._server.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hang up on everybody and stop."""
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join(20)
+        self.hang_up()
+
+    def hold_after(self, calls: int) -> None:
+        """From now on, hang up on so many calls and keep all later ones waiting."""
+        with self._lock:
+            self._patience = calls
+
+    def wait_held(self, count: int) -> None:
+        """Wait until so many calls are kept waiting."""
+        eventually(lambda: len(self._held), lambda held: held >= count)
+
+    def hang_up(self) -> None:
+        """End the calls that wait."""
+        with self._lock:
+            held, self._held = self._held, []
+        for connection in held:
+            connection.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            with self._lock:
+                if self._patience is None or self._patience > 0:
+                    connection.close()
+                    self._patience = None if self._patience is None else self._patience - 1
+                else:
+                    self._held.append(connection)
+
+
+@contextmanager
+def failing_webhook(kubectl: Kubectl, backend: BrokenBackend) -> Iterator[None]:
+    """Ask the backend before any execution is created in the namespace."""
+    name = f"broken-{kubectl.namespace}"
+    body = {
+        "apiVersion": _ADMISSION,
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [
+            {
+                "name": "broken.tests.example",
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": {"url": f"https://127.0.0.1:{backend.port}/"},
+                "failurePolicy": "Fail",
+                "namespaceSelector": _only(kubectl),
+                "rules": [_RULE],
+                "sideEffects": "None",
+                "timeoutSeconds": 30,
+            }
+        ],
+    }
+    with _applied(kubectl, body, refused="failed calling webhook"):
+        yield
+
+
+@contextmanager
+def forbidding_policy(kubectl: Kubectl) -> Iterator[None]:
+    """Forbid that executions are created in the namespace."""
+    name = f"forbidding-{kubectl.namespace}"
+    policy = {
+        "apiVersion": _ADMISSION,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"namespaceSelector": _only(kubectl), "resourceRules": [_RULE]},
+            "validations": [
+                {"expression": "false", "reason": "Forbidden", "message": "not in this namespace"}
+            ],
+        },
+    }
+    binding = {
+        "apiVersion": _ADMISSION,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    kubectl.apply(policy)
+    with _applied(kubectl, binding, refused="not in this namespace"):
+        yield
+    kubectl.ok("delete", "validatingadmissionpolicy", name)
+
+
+def lifted(kubectl: Kubectl) -> None:
+    """Take the webhook away and wait until executions can be created again."""
+    kubectl.ok("delete", "validatingwebhookconfiguration", f"broken-{kubectl.namespace}")
+    _until(kubectl, lambda said: "created" in said)
+
+
+class Creations:
+    """Every try to create an execution in a namespace, as the audit log has it."""
+
+    def __init__(self, log: Path, namespace: str) -> None:
+        self._log = log
+        self._offset = log.stat().st_size
+        self._namespace = namespace
+
+    def codes(self) -> list[int]:
+        """Return how the API server answered each try so far, in order."""
+        with self._log.open() as log:
+            log.seek(self._offset)
+            entries = [json.loads(line) for line in log if self._namespace in line]
+        return [entry["responseStatus"]["code"] for entry in entries if self._is_try(entry)]
+
+    def _is_try(self, entry: dict[str, Any]) -> bool:
+        reference = entry.get("objectRef", {})
+        ours = (reference.get("resource"), reference.get("namespace")) == (
+            "kubernetesexecutions",
+            self._namespace,
+        )
+        return ours and entry["verb"] == "create" and "dryRun" not in entry["requestURI"]
+
+
+@contextmanager
+def _applied(kubectl: Kubectl, body: Object, *, refused: str) -> Iterator[None]:
+    kubectl.apply(body)
+    try:
+        _until(kubectl, lambda said: refused in said)
+        yield
+    finally:
+        kubectl.ok("delete", body["kind"], body["metadata"]["name"], "--ignore-not-found")
+
+
+def _until(kubectl: Kubectl, holds: Callable[[str], bool]) -> None:
+    """Try without effect until the answer is right: what was applied takes a moment."""
+    eventually(lambda: _dry_run(kubectl), holds)
+
+
+def _only(kubectl: Kubectl) -> Object:
+    return {"matchLabels": {"kubernetes.io/metadata.name": kubectl.namespace}}
+
+
+def _dry_run(kubectl: Kubectl) -> str:
+    """Return what the API server says of an execution that is not to be kept."""
+    probe = new_body(execution_of(planned(make_workflow([notify_step("probe")])), "probe"))
+    probe["metadata"]["namespace"] = kubectl.namespace
+    done = kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(probe))
+    return done.stdout + done.stderr
