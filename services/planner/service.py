@@ -7,6 +7,7 @@ import msgspec
 from services.planner.approvals import Approvals
 from services.planner.core.approving import needed
 from services.planner.core.plan import initial_steps, make_plan
+from services.planner.core.timeouts import planning_defect
 from services.planner.core.validate import Defect, validate
 from shared.api.enums import Phase
 from shared.api.workflow import WorkflowExecution
@@ -76,19 +77,22 @@ class Planner:
             planning_complete_time=now,
             total_steps=len(workflow.spec.workflow_definition.steps),
         )
-        defects = validate(workflow)
+        limits = self._context.limits.current
+        defects = validate(
+            workflow, max_steps=limits.max_steps, max_depth=limits.max_dependency_depth
+        )
         if defects:
-            errors = [_render(defect) for defect in defects[:_MAX_ERRORS]]
-            return msgspec.structs.replace(
-                begun, validation_results=ValidationResults(validation_errors=errors)
-            )
+            return _refused(begun, defects)
         plan = make_plan(workflow)
+        late = planning_defect(self._context.clock.now() - now, limits.planning_timeout)
+        if late is not None:
+            return _refused(begun, [late])
         return msgspec.structs.replace(
             begun,
             execution_plan=plan,
             plan_revision=plan.revision,
             steps=initial_steps(workflow, plan),
-            approval=needed(workflow, plan, self._context.limits.current, now=now),
+            approval=needed(workflow, plan, limits, now=now),
             validation_results=ValidationResults(),
         )
 
@@ -112,6 +116,13 @@ class Planner:
 def needs_planning(workflow: WorkflowExecution) -> bool:
     """Return whether a workflow has neither a plan nor a verdict against it."""
     return workflow.status.phase in {Phase.PENDING, Phase.PLANNING}
+
+
+def _refused(begun: WorkflowStatus, defects: Sequence[Defect]) -> WorkflowStatus:
+    errors = [_render(defect) for defect in defects[:_MAX_ERRORS]]
+    return msgspec.structs.replace(
+        begun, validation_results=ValidationResults(validation_errors=errors)
+    )
 
 
 def _render(defect: Defect) -> str:

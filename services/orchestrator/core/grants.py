@@ -4,8 +4,7 @@ from shared.api.enums import ExecutionKind, Intent
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.effects.catalogue import CATALOGUE, canonical
-from shared.expressions.scope import scope_of
-from shared.expressions.substitution import substituted_parameters
+from shared.expressions.resolving import resolved
 from shared.workflow.definition import steps_of
 from shared.workflow.executions import new_execution
 
@@ -29,7 +28,7 @@ def forward_execution(
         workflow,
         step_name,
         action=str(action),
-        parameters=substituted_parameters(step.parameters, scope_of(workflow)),
+        parameters=resolved(workflow, step.parameters),
         timeout=step.timeout or CATALOGUE[action].timeout,
         attempt=attempt,
         fence=fence,

@@ -14,8 +14,8 @@ from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step
 from shared.api.workflow_status import StepStatus
 from shared.expressions.expression import ExpressionError, truth
+from shared.expressions.resolving import resolved
 from shared.expressions.scope import scope_of
-from shared.expressions.substitution import substituted_parameters
 from shared.workflow.definition import steps_of
 from shared.workflow.readiness import State, standings
 
@@ -69,7 +69,7 @@ def _start(
     try:
         verdict = _unneeded(workflow, spec, step) or _gated(workflow, spec, step)
         if verdict is None:
-            substituted_parameters(spec.parameters, scope_of(workflow))
+            resolved(workflow, spec.parameters)
     except ExpressionError as error:
         return _failed(step, StepReason.INVALID_EXPRESSION, str(error), ErrorType.VALIDATION_ERROR)
     return verdict

@@ -40,6 +40,20 @@ def action_defects(step: Step, *, namespace: str) -> list[Defect]:
     ]
 
 
+def undo_defects(step: Step, *, namespace: str) -> list[Defect]:
+    """Return what is wrong with the explicit undo of a step; it is judged like a step."""
+    if step.rollback is None:
+        return []
+    undo = msgspec.structs.replace(
+        step, action=step.rollback.action, parameters=step.rollback.parameters
+    )
+    own = step_path(step.name, field="")
+    return [
+        msgspec.structs.replace(defect, path=f"{own}.rollback{defect.path.removeprefix(own)}")
+        for defect in action_defects(undo, namespace=namespace)
+    ]
+
+
 def _key_defects(step: Step, action: Action) -> list[Defect]:
     wanted = CATALOGUE[action].parameters_key
     given = [key for key in _SPELLING if getattr(step.parameters, key) is not None]
@@ -67,7 +81,7 @@ def _namespace_defects(step: Step, action: Action, *, namespace: str) -> list[De
             given, path = target.namespace, f"{key}.targetResource.namespace"
         case other:
             given, path = other.namespace, f"{key}.namespace"
-    if given in {"", namespace}:
+    if given in {"", namespace} or "${" in given:
         return []
     message = (
         f"a workflow may only act in its own namespace {namespace!r}, not in {given!r}; "

@@ -265,5 +265,9 @@ def _line(number: int, step: Step) -> str:
     given: dict[str, Any] = next(
         (each for each in msgspec.to_builtins(step.parameters).values() if each is not None), {}
     )
-    words = [f"{key}={value}" for key, value in given.items() if not isinstance(value, dict)]
+    words = [
+        f"{key}={value}"
+        for key, value in given.items()
+        if value != "" and not isinstance(value, dict)
+    ]
     return f"{number} {step.name}: {step.action} {' '.join(words)}".strip()[:_MAX_LINE]

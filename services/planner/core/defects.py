@@ -27,6 +27,10 @@ class Reason(StrEnum):
     TOO_MANY_STEPS = "TooManySteps"
     GRAPH_TOO_DEEP = "GraphTooDeep"
     UNSUPPORTED_FIELD = "UnsupportedField"
+    INVALID_EXPRESSION = "InvalidExpression"
+    INVALID_VARIABLE = "InvalidVariable"
+    INVALID_SECONDARY = "InvalidSecondary"
+    PLANNING_TIMEOUT = "PlanningTimeout"
     CONFLICTING_STRATEGY = "ConflictingStrategy"
 
 

@@ -72,6 +72,7 @@ def digest_of(workflow: WorkflowExecution) -> str:
         "version": definition.version,
         "steps": [_canonical_step(step, numbers[step.name]) for step in definition.steps],
         "dependencies": needs,
+        "variables": definition.variables,
         "executionStrategy": msgspec.structs.replace(strategy, max_parallel_steps=None),
         "rollbackStrategy": workflow.spec.rollback_strategy,
     }
@@ -103,6 +104,7 @@ def _is_irreversible(step: Step) -> bool:
         action is not None
         and CATALOGUE[action].changes_cluster
         and not CATALOGUE[action].reversible
+        and step.rollback is None
     )
 
 

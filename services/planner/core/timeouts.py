@@ -7,7 +7,7 @@ digits fits the schema and no clock.
 from datetime import timedelta
 from typing import Final
 
-from services.planner.core.defects import Defect, Reason, step_path
+from services.planner.core.defects import DEFINITION, Defect, Reason, step_path
 from shared.api.workflow_spec import Step, WorkflowSpec
 from shared.effects.catalogue import CATALOGUE, canonical
 from shared.workflow import durations
@@ -34,6 +34,10 @@ def duration_defects(step: Step) -> list[Defect]:
         policy = step.retry_policy
         problems["retryPolicy.initialDelay"] = _unreadable(policy.initial_delay)
         problems["retryPolicy.maxDelay"] = _unreadable(policy.max_delay or "0s")
+    if step.rollback is not None and step.rollback.timeout is not None:
+        problems["rollback.timeout"] = _positive_problem(
+            step.rollback.timeout, "an undo needs time to run"
+        )
     return [
         Defect(
             path=step_path(step.name, field=field),
@@ -45,17 +49,35 @@ def duration_defects(step: Step) -> list[Defect]:
     ]
 
 
+def planning_defect(took: timedelta, limit: timedelta) -> Defect | None:
+    """Return that planning took too long, if it did: the plan may rest on what has changed."""
+    if took <= limit:
+        return None
+    message = f"took {took.total_seconds():g}s, {limit.total_seconds():g}s are allowed; try again"
+    return Defect(path=DEFINITION, reason=Reason.PLANNING_TIMEOUT, message=message)
+
+
 def deadline_defects(spec: WorkflowSpec) -> list[Defect]:
-    """Return what is wrong with the deadline of the whole workflow, if anything is."""
-    if spec.deadline is None:
-        return []
-    length = _length(spec.deadline)
-    problem = _unreadable(spec.deadline)
+    """Return what is wrong with the times of the whole workflow, if anything is."""
+    times = {
+        "spec.deadline": (spec.deadline, "a workflow needs time to run"),
+        "spec.executionStrategy.approvalTimeout": (
+            spec.execution_strategy.approval_timeout,
+            "people need time to answer",
+        ),
+    }
+    return [
+        Defect(path=path, reason=Reason.INVALID_DURATION, message=problem)
+        for path, (text, why) in times.items()
+        if text is not None and (problem := _positive_problem(text, why))
+    ]
+
+
+def _positive_problem(text: str, why: str) -> str:
+    length = _length(text)
     if length is not None and length <= timedelta(0):
-        problem = "a workflow needs time to run; set more than zero, or remove it"
-    if not problem:
-        return []
-    return [Defect(path="spec.deadline", reason=Reason.INVALID_DURATION, message=problem)]
+        return f"{why}; set more than zero, or remove it"
+    return _unreadable(text)
 
 
 def _timeout_problem(step: Step) -> str:

@@ -34,7 +34,6 @@ class SpecRow(msgspec.Struct, frozen=True):
 STEP_ROWS: Final = (
     StepRow("preConditions", lambda step: bool(step.pre_conditions)),
     StepRow("postConditions", lambda step: bool(step.post_conditions)),
-    StepRow("rollback", lambda step: step.rollback is not None),
     StepRow(
         "targetCluster",
         lambda step: step.target_cluster not in {"", "local"},

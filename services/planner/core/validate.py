@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from services.planner.core.actions import action_defects
+from services.planner.core.actions import action_defects, undo_defects
 from services.planner.core.defects import DEFINITION, Defect, Reason, step_path
 from services.planner.core.graph import batches, build_graph, cycles, dependencies
+from services.planner.core.references import reference_defects
 from services.planner.core.timeouts import deadline_defects, duration_defects
 from services.planner.core.unsupported import unsupported_in_spec, unsupported_in_step
 from shared.api.enums import ExecutionMode
@@ -47,8 +48,10 @@ def validate(
         *_reference_defects(definition),
         *_shape_defects(definition, max_depth=max_depth),
     ]
+    found += reference_defects(definition)
     for step in definition.steps:
         found += action_defects(step, namespace=workflow.metadata.namespace)
+        found += undo_defects(step, namespace=workflow.metadata.namespace)
         found += duration_defects(step)
         found += unsupported_in_step(step)
     found += deadline_defects(spec)
