@@ -23,6 +23,8 @@ _MOST_ENTRIES: Final = 128
 _MOST_VALUES: Final = 512
 _TOO_LARGE: Final = "too large for all, exists, exists_one, filter and map"
 
+_COSTLY: Final = re.compile(rf"[{{\\]|.{{{_LONGEST_PATTERN_IN_MACRO + 1}}}", re.DOTALL)
+"""Repetitions and classes of Unicode letters, which an escape could also spell."""
 _MACRO: Final = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(")
 _MATCHES: Final = re.compile(r"\bmatches\s*\(")
 _PATTERN: Final = re.compile(r"\s*[rR]?(\"_*\"|'_*')\s*\)")
@@ -67,10 +69,10 @@ def _check_repeated(bare: str, patterns: list[str]) -> None:
         raise ExpressionError(f"at most {_LONGEST_WITH_MACRO} characters with a macro")
     if bare.count("+") > _MOST_SUMS_IN_MACRO:
         raise ExpressionError(f"at most {_MOST_SUMS_IN_MACRO} + beside a macro")
-    if len(patterns) > 1 or any("{" in p or len(p) > _LONGEST_PATTERN_IN_MACRO for p in patterns):
+    if len(patterns) > 1 or any(_COSTLY.search(p) for p in patterns):
         raise ExpressionError(
             "beside a macro, use one pattern at most, of up to "
-            f"{_LONGEST_PATTERN_IN_MACRO} characters and without {{}}"
+            f"{_LONGEST_PATTERN_IN_MACRO} characters and without {{ or \\"
         )
 
 
