@@ -33,3 +33,17 @@ def services(
         logs=tmp_path,
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def module_services(
+    cluster: "LocalCluster", nats_server: "EmbeddedServer", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Services]:
+    """All six services for all namespaces, shared by the tests of a module."""
+    with Services(
+        kubeconfig=cluster.kubeconfig,
+        nats_url=nats_server.url,
+        namespace="",
+        logs=tmp_path_factory.mktemp("services"),
+    ) as running:
+        yield running

@@ -1,7 +1,6 @@
 """People pause, cancel, undo and retry workflows by a word in the spec, or are told why not."""
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +24,6 @@ from tests.support.workflows import deployment, notify, scale, wait_available, w
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster
-    from shared.bus.embedded import EmbeddedServer
 
 NOWHERE = {"tests.example/there": "none"}
 
@@ -36,24 +34,7 @@ def kubectl(cluster: "LocalCluster") -> Kubectl:
     return empty_namespace(cluster, "control")
 
 
-@pytest.fixture(scope="module")
-def services(
-    cluster: "LocalCluster",
-    nats_server: "EmbeddedServer",
-    kubectl: Kubectl,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Services]:
-    """All six services for this module."""
-    with Services(
-        kubeconfig=cluster.kubeconfig,
-        nats_url=nats_server.url,
-        namespace=kubectl.namespace,
-        logs=tmp_path_factory.mktemp("services"),
-    ) as running:
-        yield running
-
-
-pytestmark = pytest.mark.usefixtures("services")
+pytestmark = pytest.mark.usefixtures("module_services")
 
 
 def held_chain(name: str) -> Object:
@@ -93,17 +74,17 @@ def test_row_96_pause_starts_nothing_until_resumed(kubectl: Kubectl) -> None:
 
 
 def test_row_96_pause_outlives_the_death_of_all_services(
-    kubectl: Kubectl, services: Services
+    kubectl: Kubectl, module_services: Services
 ) -> None:
     kubectl.apply(held_chain("outlived"))
     claimed(kubectl, "outlived", "a")
     ask(kubectl, "outlived", "pause")
     kubectl.wait_phase("outlived", "Paused")
 
-    for process in services.processes.values():
+    for process in module_services.processes.values():
         process.kill()
     release(kubectl, "outlived")
-    for process in services.processes.values():
+    for process in module_services.processes.values():
         process.start()
 
     in_phase(kubectl, "outlived", a="Completed")
@@ -297,16 +278,16 @@ def test_row_96_a_rollback_that_began_is_not_cancelled(kubectl: Kubectl) -> None
 
 
 def test_row_96_what_was_asked_while_all_were_away_is_answered(
-    kubectl: Kubectl, services: Services
+    kubectl: Kubectl, module_services: Services
 ) -> None:
     kubectl.apply(workflow("absent", [notify("a")]))
     kubectl.wait_phase("absent", "Completed")
     before = settled(kubectl, "absent")
-    for process in services.processes.values():
+    for process in module_services.processes.values():
         process.kill()
 
     ask(kubectl, "absent", "cancel")
-    for process in services.processes.values():
+    for process in module_services.processes.values():
         process.start()
 
     after = answered(kubectl, "absent", "cancel")

@@ -10,10 +10,15 @@ FINISHED = frozenset({"Completed", "Failed", "Cancelled"})
 
 
 class ExecutionWatch:
-    """Follows the executions of a namespace; counts the unfinished at each change."""
+    """Follows the executions of a namespace, or of one workflow in it.
 
-    def __init__(self, kubectl: Kubectl) -> None:
-        arguments = ("get", "kex", "--watch", "--output-watch-events", "-o", "json")
+    Counts the unfinished at each change.
+    """
+
+    def __init__(self, kubectl: Kubectl, *, workflow: str = "") -> None:
+        arguments = ["get", "kex", "--watch", "--output-watch-events", "-o", "json"]
+        if workflow:
+            arguments += ["-l", f"kubernaut.ai/workflow={workflow}"]
         self._process = kubectl.start(*arguments)
         self._phases: dict[str, str] = {}
         self.created: list[str] = []
