@@ -7,8 +7,10 @@ import msgspec
 from shared.api.enums import TERMINAL_PHASES, Phase, StepPhase, StepReason
 from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import Decision, WorkflowStatus
+from shared.api.workflow_status import Decision, Rollback, WorkflowStatus
+from shared.workflow.undone import DRIFTED, drifted, summary
 
+_MAX_MESSAGE = 256
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
@@ -36,7 +38,7 @@ def conditions_of(
     if workflow.status.timed_out_at is not None:
         found.append(_condition("TimedOut", _TRUE, "TimedOut", message))
     if workflow.status.rollback is not None:
-        found += _rollback_conditions(phase, message)
+        found += _rollback_conditions(workflow.status.rollback, phase, message)
     return found
 
 
@@ -97,20 +99,32 @@ def _creation_conditions(status: WorkflowStatus) -> list[Condition]:
     return [_condition("StepCreationFailed", _TRUE, str(failed.reason), message)]
 
 
-def _rollback_conditions(phase: Phase, message: str) -> list[Condition]:
+def _rollback_conditions(rollback: Rollback, phase: Phase, message: str) -> list[Condition]:
+    how = summary(rollback)
     match phase:
         case Phase.ROLLED_BACK:
-            return [_condition("RolledBack", _TRUE, "RollbackCompleted", message)]
+            found = [
+                _condition("RolledBack", _TRUE, "RollbackCompleted", message),
+                _condition("RollbackCompleted", _TRUE, "AllUndone", how),
+            ]
         case Phase.ROLLBACK_FAILED:
-            return [_condition("RolledBack", _FALSE, "RollbackFailed", message)]
+            found = [
+                _condition("RolledBack", _FALSE, "RollbackFailed", message),
+                _condition("RollbackFailed", _TRUE, "UndoFailed", how),
+            ]
         case Phase.DEGRADED:
-            return [_condition("Degraded", _TRUE, "ManualRollback", message)]
+            found = [_condition("Degraded", _TRUE, "ManualRollback", message)]
         case Phase.ROLLING_BACK:
-            return [_condition("Degraded", _FALSE, "RollingBack", "")]
+            found = [_condition("Degraded", _FALSE, "RollingBack", "")]
         case Phase.EXECUTING:
-            return [_condition("Degraded", _FALSE, "Retried", "")]
+            found = [_condition("Degraded", _FALSE, "Retried", "")]
         case _:
-            return []
+            found = []
+    names = drifted(rollback)
+    if names:
+        left = f"somebody else changed what these steps had changed: {', '.join(names)}"
+        found.append(_condition(DRIFTED, _TRUE, "TargetChanged", left[:_MAX_MESSAGE]))
+    return found
 
 
 def _truth(holds: bool) -> ConditionStatus:  # noqa: FBT001 - the statement is the argument

@@ -4,6 +4,7 @@ from shared.api.enums import Phase, RollbackPhase, StepPhase, StepReason
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
 from shared.workflow.stopping import critical_failure, stop_reason
+from shared.workflow.undone import summary
 
 _MAX_MESSAGE = 256
 
@@ -85,9 +86,4 @@ def _with_rollback(status: WorkflowStatus, cause: str) -> str:
             f"{cause}; set spec.control to rollback to undo the completed steps, or to retry "
             "to go on from the failed one"
         )
-    undone = sum(step.phase == "Completed" for step in rollback.steps)
-    skipped = [step.name for step in rollback.steps if step.phase == "Skipped"]
-    failed = [step.name for step in rollback.steps if step.phase == "Failed"]
-    text = f"{cause}; {undone} of {len(rollback.steps)} steps undone"
-    text += f"; undo failed: {', '.join(failed)}" if failed else ""
-    return text + (f"; not undone: {', '.join(skipped)}" if skipped else "")
+    return f"{cause}; {summary(rollback)}"
