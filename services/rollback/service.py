@@ -7,14 +7,16 @@ created, as the orchestrator does with its ledger.
 from collections.abc import Sequence
 from typing import Any, Final
 
+from services.rollback.announcing import Announcer
 from services.rollback.core import trigger
+from services.rollback.core.bounds import Bounds
 from shared.api.enums import TERMINAL_PHASES, Phase
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
 from shared.contracts import consumers
-from shared.contracts.subjects import Fact
-from shared.errors import AlreadyExistsError
+from shared.contracts.subjects import Service
+from shared.errors import AlreadyExistsError, ConflictError, NotFoundError
 from shared.ids import ExecutionName
 from shared.outcome import Ack, Outcome
 from shared.worker.context import Context
@@ -23,27 +25,20 @@ from shared.worker.reconciler import GONE, WorkflowReconciler
 from shared.workflow.executions import is_ours
 
 _FINISHED: Final = frozenset(str(p) for p in TERMINAL_PHASES - {Phase.DEGRADED})
-_FACTS: Final = {
-    Phase.ROLLING_BACK: Fact.ROLLBACK_STEP,
-    Phase.ROLLED_BACK: Fact.ROLLBACK_DONE,
-    Phase.ROLLBACK_FAILED: Fact.ROLLBACK_DONE,
-    Phase.DEGRADED: Fact.ROLLBACK_DONE,
-    Phase.FAILED: Fact.ROLLBACK_DONE,
-}
-_CALM: Final = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 _MAX_MOVES: Final = 3
 """Begin, first undo, and one more: enough to reach an execution or the end in one visit."""
 
 
 class Rollback:
-    """Undoes what was completed after a critical step failed."""
+    """Undoes what was completed in a workflow that was stopped."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._announcer = Announcer(context)
         self.reconciler = WorkflowReconciler(
             context,
             self.reconcile,
-            consumers=consumers.ROLLBACK,
+            consumers=(*consumers.ROLLBACK, consumers.TIMERS[Service.ROLLBACK]),
             is_finished=lambda item: _phase_of(item) in _FINISHED,
         )
 
@@ -72,18 +67,44 @@ class Rollback:
             return GONE
         if not trigger.may_move(view.workflow):
             return Ack(note="nothing to undo")
-        executions = await self._read(view.workflow)
+        bounds = self._bounds()
+        executions = await self._read_in_time(view.workflow, bounds)
 
         def moved(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            return trigger.decide(workflow, executions, now=context.clock.now())
+            return trigger.decide(workflow, executions, now=context.clock.now(), bounds=bounds)
 
         saved = await context.workflows.update(key.namespace, key.name, key.uid, moved, view=view)
         if saved is None:
             return GONE
-        waiting = await self._carry_out(saved, executions)
-        await self._announce(view.workflow, saved)
+        await self._wake(saved, executions, bounds)
+        waiting = await self._carry_out(saved, executions, bounds)
+        await self._announcer.announce(view.workflow, saved)
         changed = saved.status.rollback != view.workflow.status.rollback
         return None if changed and not waiting else Ack(note=str(saved.status.phase))
+
+    async def _read_in_time(
+        self, workflow: WorkflowExecution, bounds: Bounds
+    ) -> dict[ExecutionName, KubernetesExecution]:
+        """Return the executions, after revoking the one that nobody took up in time."""
+        executions = await self._read(workflow)
+        late = trigger.overdue_unclaimed(
+            workflow, executions, now=self._context.clock.now(), bounds=bounds
+        )
+        if late is None:
+            return executions
+        await self._revoke(late)
+        return await self._read(workflow)
+
+    async def _wake(
+        self,
+        workflow: WorkflowExecution,
+        executions: dict[ExecutionName, KubernetesExecution],
+        bounds: Bounds,
+    ) -> None:
+        """Have the workflow looked at when a retry or a deadline is due; survives restarts."""
+        due = trigger.next_look(workflow, executions, bounds=bounds)
+        if due is not None:
+            await self._context.publisher.wake(workflow, at=due, key="undo")
 
     async def _read(self, workflow: WorkflowExecution) -> dict[ExecutionName, KubernetesExecution]:
         found = await self._context.executions.of_workflow(
@@ -95,9 +116,10 @@ class Rollback:
         self,
         workflow: WorkflowExecution,
         executions: dict[ExecutionName, KubernetesExecution],
+        bounds: Bounds,
     ) -> bool:
         """Create and drive the undo that holds the token; return whether one is in flight."""
-        wanted = trigger.wanted_execution(workflow, executions)
+        wanted = trigger.wanted_execution(workflow, executions, bounds=bounds)
         if wanted is None:
             return False
         found = executions.get(ExecutionName(wanted.metadata.name))
@@ -121,20 +143,24 @@ class Rollback:
             return None
         return found
 
-    async def _announce(self, before: WorkflowExecution, after: WorkflowExecution) -> None:
-        status, context = after.status, self._context
-        if status.rollback == before.status.rollback:
+    async def _revoke(self, execution: KubernetesExecution) -> None:
+        """Mark an execution Cancelled that nobody took up; a claim at the same moment wins."""
+        context = self._context
+        try:
+            await context.executions.cancel(
+                execution, message="out of time before it was taken up", now=context.clock.now()
+            )
+        except (ConflictError, NotFoundError):
             return
-        fact = _FACTS.get(status.phase)
-        if status.phase is not before.status.phase:
-            if status.phase is Phase.ROLLING_BACK:
-                fact = Fact.ROLLBACK_STARTED
-            record = context.recorder.normal if status.phase in _CALM else context.recorder.warning
-            record(after, reason=str(status.phase), message=status.message)
-            context.log.info("rollback moved", new_phase=str(status.phase))
-        if fact is not None:
-            version = after.metadata.resource_version
-            await context.publisher.fact(after, fact, occurrence=version)
+        context.log.info("undo revoked", execution=execution.metadata.name)
+
+    def _bounds(self) -> Bounds:
+        limits = self._context.limits.current
+        return Bounds(
+            attempts=limits.rollback_max_attempts,
+            step=limits.rollback_step_timeout,
+            whole=limits.rollback_timeout,
+        )
 
 
 def _phase_of(item: dict[str, Any]) -> str:

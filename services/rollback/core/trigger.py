@@ -1,30 +1,43 @@
 """Whether the way back has to move, and where to: a chain of checks, the first one wins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 
 from services.rollback.core import reverse
-from shared.api.enums import ExecutionKind, RollbackPhase, RollbackStepPhase
-from shared.api.execution import KubernetesExecution, RollbackOf
-from shared.api.meta import NamedRef
+from services.rollback.core.advance import advance, due_end, execution_of
+from services.rollback.core.bounds import Bounds, deadline_of
+from services.rollback.core.undo import Executions, NoUndo, undo_of
+from shared.api.enums import (
+    Control,
+    ExecutionKind,
+    Phase,
+    RollbackPhase,
+    RollbackStepPhase,
+    RollbackType,
+    StepPhase,
+    StepReason,
+)
+from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import Rollback, WorkflowStatus
-from shared.effects.catalogue import CATALOGUE, canonical
-from shared.ids import ExecutionName
-from shared.workflow.definition import steps_of
+from shared.api.workflow_status import Rollback, RollbackStep, WorkflowStatus
 from shared.workflow.executions import new_execution
 from shared.workflow.phases import rollback_is_due
+from shared.workflow.stopping import is_cancelled
 
-Executions = Mapping[ExecutionName, KubernetesExecution]
+DEFAULTS = Bounds()
 
 
 def decide(
-    workflow: WorkflowExecution, executions: Executions, *, now: datetime
+    workflow: WorkflowExecution,
+    executions: Executions,
+    *,
+    now: datetime,
+    bounds: Bounds = DEFAULTS,
 ) -> WorkflowStatus | None:
     """Return the status with the way back moved on, or None when it has nothing to do."""
-    rollback = _moved(workflow, executions, now=now)
+    rollback = _moved(workflow, executions, now=now, bounds=bounds)
     if rollback is None or rollback == workflow.status.rollback:
         return None
     return msgspec.structs.replace(
@@ -40,57 +53,116 @@ def may_move(workflow: WorkflowExecution) -> bool:
     rollback = workflow.status.rollback
     if rollback is None:
         return rollback_is_due(workflow)
-    return rollback.phase is RollbackPhase.RUNNING or reverse.is_triggered(workflow)
+    return rollback.phase is RollbackPhase.RUNNING or _is_triggered(workflow)
 
 
 def wanted_execution(
-    workflow: WorkflowExecution, executions: Executions
+    workflow: WorkflowExecution, executions: Executions, *, bounds: Bounds = DEFAULTS
 ) -> KubernetesExecution | None:
     """Return the execution of the undo step that holds the reserved token."""
-    rollback = workflow.status.rollback
-    if rollback is None:
+    step = _running(workflow)
+    undo = undo_of(workflow, step.name, executions) if step else None
+    if step is None or undo is None or isinstance(undo, NoUndo):
         return None
-    step = next((s for s in rollback.steps if s.phase is RollbackStepPhase.RUNNING), None)
-    found = reverse.captured(workflow, step.name, executions) if step else None
-    if step is None or found is None:
-        return None
-    forward, inverse = found
-    action = canonical(inverse.rollback_action)
-    if action is None or inverse.rollback_parameters is None:
-        return None
-    spec = steps_of(workflow)[step.name]
     return new_execution(
         workflow,
         step.name,
-        action=str(action),
-        parameters=inverse.rollback_parameters,
-        timeout=CATALOGUE[action].timeout,
+        action=str(undo.action),
+        parameters=undo.parameters,
+        timeout=bounds.timeout(undo.timeout),
         attempt=step.attempt,
         fence=step.fence,
         kind=ExecutionKind.ROLLBACK,
-        rollback_of=RollbackOf(
-            step=step.name,
-            execution_ref=NamedRef(
-                name=forward.metadata.name,
-                namespace=forward.metadata.namespace,
-                uid=forward.metadata.uid,
-            ),
-            target=inverse.target,
-            before=inverse.before,
-            after=inverse.after,
-            on_drift=spec.on_drift,
-        ),
+        rollback_of=undo.rollback_of,
     )
 
 
+def overdue_unclaimed(
+    workflow: WorkflowExecution, executions: Executions, *, now: datetime, bounds: Bounds
+) -> KubernetesExecution | None:
+    """Return the execution that nobody took up in time and that is to be cancelled."""
+    step = _running(workflow)
+    found = execution_of(workflow, step, executions) if step else None
+    if step is None or found is None or found.is_claimed or found.is_terminal:
+        return None
+    due = due_end(workflow, step, executions, bounds)
+    return found if due is not None and now >= due else None
+
+
+def next_look(
+    workflow: WorkflowExecution, executions: Executions, *, bounds: Bounds
+) -> datetime | None:
+    """Return when there will be something to do even if nothing happens till then."""
+    rollback = workflow.status.rollback
+    if rollback is None or rollback.phase is not RollbackPhase.RUNNING:
+        return None
+    return min(_times(workflow, rollback, executions, bounds), default=None)
+
+
+def _times(
+    workflow: WorkflowExecution, rollback: Rollback, executions: Executions, bounds: Bounds
+) -> Iterator[datetime]:
+    running = _running(workflow)
+    due = due_end(workflow, running, executions, bounds) if running else None
+    if due is not None:
+        yield due
+    pending = [step for step in rollback.steps if step.phase is RollbackStepPhase.PENDING]
+    yield from (step.next_attempt_time for step in pending if step.next_attempt_time)
+    deadline = deadline_of(workflow, rollback, bounds)
+    if pending and deadline is not None:
+        yield deadline
+
+
+def _running(workflow: WorkflowExecution) -> RollbackStep | None:
+    steps = workflow.status.rollback.steps if workflow.status.rollback else []
+    return next((step for step in steps if step.phase is RollbackStepPhase.RUNNING), None)
+
+
 def _moved(
-    workflow: WorkflowExecution, executions: Executions, *, now: datetime
+    workflow: WorkflowExecution, executions: Executions, *, now: datetime, bounds: Bounds
 ) -> Rollback | None:
     rollback = workflow.status.rollback
-    if rollback is None:
-        return reverse.start(workflow, now=now) if rollback_is_due(workflow) else None
-    if reverse.is_triggered(workflow) and rollback.phase is RollbackPhase.AWAITING_TRIGGER:
-        return reverse.begin(workflow, rollback.strategy, now=now)
-    if rollback.phase is RollbackPhase.RUNNING:
-        return reverse.advance(workflow, rollback, executions, now=now)
-    return None
+    if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
+        return advance(workflow, rollback, executions, now=now, bounds=bounds)
+    if rollback is not None:
+        return reverse.begin(workflow, now=now) if _is_triggered(workflow) else None
+    return _started(workflow, now=now) if rollback_is_due(workflow) else None
+
+
+def _started(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
+    """Return the way back of a workflow that was stopped: as asked for, else by strategy."""
+    if _is_asked(workflow):
+        return reverse.begin(workflow, now=now)
+    if _has_no_execution(workflow):
+        strategy = workflow.spec.rollback_strategy.type
+        return Rollback(phase=RollbackPhase.AWAITING_TRIGGER, strategy=strategy)
+    return reverse.by_strategy(workflow, now=now)
+
+
+def _is_triggered(workflow: WorkflowExecution) -> bool:
+    """Return whether a Degraded workflow is to be rolled back now.
+
+    A person asked for it; or the workflow was sent forward again after a step that could not
+    be created, and stopped for another reason, so that its strategy decides after all.
+    """
+    rollback = workflow.status.rollback
+    waiting = rollback is not None and rollback.phase is RollbackPhase.AWAITING_TRIGGER
+    if not waiting or workflow.status.phase is not Phase.DEGRADED or is_cancelled(workflow):
+        return False
+    if workflow.spec.control is Control.ROLLBACK or _is_asked(workflow):
+        return True
+    automatic = workflow.spec.rollback_strategy.type is RollbackType.AUTOMATIC
+    return automatic and not _has_no_execution(workflow)
+
+
+def _is_asked(workflow: WorkflowExecution) -> bool:
+    control = workflow.status.control
+    return control is not None and control.stop is Control.ROLLBACK
+
+
+def _has_no_execution(workflow: WorkflowExecution) -> bool:
+    """Return whether a step failed since nobody could create its execution: nor its undo's."""
+    return any(
+        step.phase is StepPhase.FAILED and step.reason is StepReason.EXECUTION_CREATION_ERROR
+        for step in workflow.status.steps
+    )

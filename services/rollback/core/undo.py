@@ -1,0 +1,140 @@
+"""What the undo of one completed step is: the explicit one, else what was captured."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from services.rollback.core.inverse import combined
+from shared.api.enums import Action, ExecutionKind, OnDrift, RollbackStepPhase
+from shared.api.execution import KubernetesExecution, RollbackOf
+from shared.api.meta import NamedRef
+from shared.api.parameters import NotifyOnly, Parameters, WaitForCondition
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_spec import Step, StepRollback
+from shared.api.workflow_status import StepStatus
+from shared.effects.catalogue import CATALOGUE, canonical, parameters_of
+from shared.expressions.errors import ExpressionError
+from shared.expressions.scope import scope_of
+from shared.expressions.substitution import substituted_parameters
+from shared.ids import ExecutionName
+from shared.workflow.definition import steps_of
+from shared.workflow.executions import name_of
+
+Executions = Mapping[ExecutionName, KubernetesExecution]
+
+
+class Undo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be carried out."""
+
+    action: Action
+    parameters: Parameters
+    timeout: str
+    rollback_of: RollbackOf
+
+
+class NoUndo(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing is to be carried out; how the undo ends, and why."""
+
+    phase: RollbackStepPhase
+    reason: str
+    message: str
+
+
+def undo_of(workflow: WorkflowExecution, name: str, executions: Executions) -> Undo | NoUndo:
+    """Return the undo of a completed step.
+
+    Args:
+        workflow: as it stands; expressions see the results of its steps.
+        name: of the step.
+        executions: all of the workflow, by name.
+    """
+    spec = steps_of(workflow)[name]
+    step = next(each for each in workflow.status.steps if each.name == name)
+    attempts = [
+        executions.get(name_of(workflow, name, attempt, ExecutionKind.FORWARD))
+        for attempt in range(1, step.attempts + 1)
+    ]
+    if spec.rollback is not None:
+        return _explicit(workflow, step, spec.rollback)
+    return _captured(spec, attempts)
+
+
+def without_undo(step: StepStatus, spec: Step | None) -> NoUndo | None:
+    """Return why a completed step is not undone, as far as its action alone says so."""
+    action = canonical(step.action)
+    if action is None or CATALOGUE[action].reversible or (spec and spec.rollback):
+        return None
+    if CATALOGUE[action].changes_cluster:
+        return _skipped("Irreversible", f"skipped: irreversible; {action} cannot be undone")
+    return _skipped("NothingToUndo", "it changed nothing")
+
+
+def _explicit(workflow: WorkflowExecution, step: StepStatus, wanted: StepRollback) -> Undo | NoUndo:
+    """Return what the step itself says; nobody captured what it would have to find."""
+    action = canonical(wanted.action)
+    if action is None:
+        return _failed("UnknownAction", f"{wanted.action!r} is no action of this version")
+    try:
+        parameters = substituted_parameters(wanted.parameters, scope_of(workflow))
+    except ExpressionError as error:
+        return _failed(error.reason, str(error))
+    own = workflow.metadata.namespace
+    if _namespace_in(action, parameters) not in {"", own}:
+        return _failed("ForeignNamespace", f"an undo may only act in the namespace {own!r}")
+    forward = step.execution_ref or NamedRef(
+        name=name_of(workflow, step.name, step.attempts, ExecutionKind.FORWARD), namespace=own
+    )
+    return Undo(
+        action=action,
+        parameters=parameters,
+        timeout=wanted.timeout or CATALOGUE[action].timeout,
+        rollback_of=RollbackOf(step=step.name, execution_ref=forward, on_drift=OnDrift.FORCE),
+    )
+
+
+def _captured(spec: Step, attempts: list[KubernetesExecution | None]) -> Undo | NoUndo:
+    last = attempts[-1] if attempts else None
+    found = [each.status.rollback_information for each in attempts if each is not None]
+    if last is None or last.status.rollback_information is None:
+        return _failed("UndoDataMissing", "its execution is gone, and with it the state before")
+    inverse = combined([each for each in found if each is not None])
+    if inverse is None:
+        return _skipped("NothingToUndo", "it found its goal already reached")
+    action = canonical(inverse.rollback_action)
+    if action is None or inverse.rollback_parameters is None:
+        return _failed("UndoDataMissing", "its execution does not say how to restore that state")
+    return Undo(
+        action=action,
+        parameters=inverse.rollback_parameters,
+        timeout=CATALOGUE[action].timeout,
+        rollback_of=RollbackOf(
+            step=spec.name,
+            execution_ref=NamedRef(
+                name=last.metadata.name,
+                namespace=last.metadata.namespace,
+                uid=last.metadata.uid,
+            ),
+            target=inverse.target,
+            before=inverse.before,
+            after=inverse.after,
+            on_drift=spec.on_drift,
+        ),
+    )
+
+
+def _namespace_in(action: Action, parameters: Parameters) -> str:
+    match parameters_of(action, parameters):
+        case None | NotifyOnly():
+            return ""
+        case WaitForCondition(target_resource=target):
+            return target.namespace
+        case other:
+            return other.namespace
+
+
+def _skipped(reason: str, message: str) -> NoUndo:
+    return NoUndo(phase=RollbackStepPhase.SKIPPED, reason=reason, message=message)
+
+
+def _failed(reason: str, message: str) -> NoUndo:
+    return NoUndo(phase=RollbackStepPhase.FAILED, reason=reason, message=message)

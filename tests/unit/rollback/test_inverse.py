@@ -1,0 +1,102 @@
+"""What undoes several attempts together."""
+
+import msgspec
+import pytest
+
+from services.rollback.core.inverse import combined
+from shared.api.enums import ExecutionPhase, RollbackStepPhase
+from shared.api.execution import CapturedInverse
+from shared.api.workflow import WorkflowExecution
+from tests.support.builders import execution_of, scale_step
+from tests.support.undoing import Way, failed_after, inverse, undo_step
+
+
+@pytest.mark.parametrize(
+    ("attempts", "before", "after"),
+    [
+        pytest.param([inverse(2, 3)], 2, 3, id="one"),
+        pytest.param([inverse(2, 3), inverse(3, 4)], 2, 4, id="each went on from the last"),
+        pytest.param([inverse(2, 3), inverse(2, 3)], 2, 3, id="the first never acted"),
+        pytest.param([inverse(2, 3), inverse(3, 3)], 2, 3, id="the second found its goal"),
+        pytest.param([inverse(3, 3), inverse(2, 3)], 2, 3, id="only the second changed it"),
+        pytest.param([inverse(2, 3), inverse(7, 3)], 7, 3, id="somebody changed it between"),
+        pytest.param(
+            [inverse(2, 3), inverse(7, 3), inverse(3, 5)], 7, 5, id="and it went on from there"
+        ),
+        pytest.param(
+            [inverse(2, 3), inverse(3, 4), inverse(3, 4)], 2, 4, id="the second never acted"
+        ),
+        pytest.param(
+            [inverse(2, 3), inverse(3, 4, uid="u2")], 3, 4, id="somebody replaced the target"
+        ),
+    ],
+)
+def test_from_what_the_first_found_to_what_the_last_left(
+    attempts: list[CapturedInverse], before: int, after: int
+) -> None:
+    found = combined(attempts)
+
+    assert found is not None
+    assert (found.before, found.after) == (
+        {"spec.replicas": str(before)},
+        {"spec.replicas": str(after)},
+    )
+    assert found.rollback_parameters is not None
+    assert found.rollback_parameters.scale_deployment is not None
+    assert found.rollback_parameters.scale_deployment.replicas == before
+    assert found.target == attempts[-1].target
+
+
+def test_attempts_that_changed_nothing_need_no_undo() -> None:
+    assert combined([]) is None
+    assert combined([inverse(3, 3), inverse(3, 3)]) is None
+
+
+def attempted(*captures: CapturedInverse | None) -> Way:
+    """Return the way back of a step whose last attempt completed."""
+    workflow = _tried(failed_after(scale_step("a")), len(captures))
+    *failed, last = (
+        execution_of(
+            workflow,
+            "a",
+            attempt=number,
+            phase=ExecutionPhase.FAILED if number < len(captures) else ExecutionPhase.COMPLETED,
+            captured=captured,
+        )
+        for number, captured in enumerate(captures, start=1)
+    )
+    return Way(workflow, executions=[*failed, last])
+
+
+def test_an_undo_spans_all_attempts_of_its_step() -> None:
+    way = attempted(inverse(2, 3), None, inverse(3, 4)).go()
+
+    (wanted,) = way.created
+    assert wanted.spec.rollback_of is not None
+    assert wanted.spec.rollback_of.before == {"spec.replicas": "2"}
+    assert wanted.spec.rollback_of.after == {"spec.replicas": "4"}
+    assert wanted.spec.rollback_of.execution_ref.name == way.executions[2].metadata.name
+    assert wanted.spec.parameters == inverse(2, 3).rollback_parameters
+
+
+def test_a_change_of_an_earlier_attempt_is_undone_though_the_last_one_found_its_goal() -> None:
+    way = attempted(inverse(2, 3), inverse(3, 3)).go()
+
+    assert way.undone == ["a"]
+
+
+def test_a_step_whose_attempts_all_found_their_goal_is_skipped() -> None:
+    way = attempted(inverse(3, 3), inverse(3, 3)).go()
+
+    step = undo_step(way.workflow, "a")
+    assert way.created == []
+    assert (step.phase, step.reason) == (RollbackStepPhase.SKIPPED, "NothingToUndo")
+
+
+def _tried(workflow: WorkflowExecution, attempts: int) -> WorkflowExecution:
+    steps = [
+        msgspec.structs.replace(step, attempts=attempts) if step.name == "a" else step
+        for step in workflow.status.steps
+    ]
+    status = msgspec.structs.replace(workflow.status, steps=steps)
+    return msgspec.structs.replace(workflow, status=status)
