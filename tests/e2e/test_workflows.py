@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.control import executions, step_names, steps_of
 from tests.support.kubectl import Kubectl, eventually
 from tests.support.workflows import (
     deployment,
@@ -16,15 +17,17 @@ from tests.support.workflows import (
     workflow,
 )
 
-pytestmark = pytest.mark.usefixtures("services")
+pytestmark = pytest.mark.usefixtures("module_services")
 
 
-def test_a_diamond_completes_in_order(kubectl: Kubectl) -> None:
+def test_row_38_a_diamond_completes_in_order(kubectl: Kubectl) -> None:
     kubectl.apply(workflow("good", diamond()))
 
     done = kubectl.wait_phase("good", "Completed", "Failed")
 
-    steps = {step["name"]: step for step in done["status"]["steps"]}
+    steps = steps_of(done)
+    first, *between, last = step_names(executions(kubectl, "good"))
+    assert (first, set(between), last) == ("a", {"b", "c"}, "d")
     assert done["status"]["phase"] == "Completed"
     assert done["status"]["progress"] == 100
     for parent in ("b", "c"):
@@ -37,7 +40,7 @@ def test_a_diamond_completes_in_order(kubectl: Kubectl) -> None:
     assert done["status"].get("tokens", {}) == {}
 
 
-def test_executions_are_owned_labelled_and_named_by_attempt(kubectl: Kubectl) -> None:
+def test_row_19_executions_are_owned_labelled_and_named_by_attempt(kubectl: Kubectl) -> None:
     kubectl.apply(workflow("named", diamond()))
     done = kubectl.wait_phase("named", "Completed", "Failed")
 
@@ -57,7 +60,7 @@ def test_executions_are_owned_labelled_and_named_by_attempt(kubectl: Kubectl) ->
         )
 
 
-def test_a_failed_step_is_rolled_back_newest_first(kubectl: Kubectl) -> None:
+def test_row_61_a_failed_step_is_rolled_back_newest_first(kubectl: Kubectl) -> None:
     kubectl.apply(workflow("undo", failing(), rollback="Automatic"))
 
     done = kubectl.wait_phase("undo", "RolledBack", "Failed", "RollbackFailed", "Completed")
@@ -76,7 +79,7 @@ def test_a_failed_step_is_rolled_back_newest_first(kubectl: Kubectl) -> None:
 
 
 @pytest.mark.parametrize(("strategy", "phase"), [("Manual", "Degraded"), ("None", "Failed")])
-def test_without_automatic_rollback_nothing_is_undone(
+def test_row_65_without_a_rollback_nothing_is_undone(
     kubectl: Kubectl, strategy: str, phase: str
 ) -> None:
     kubectl.apply(workflow("stay", failing(), rollback=strategy))
@@ -90,7 +93,7 @@ def test_without_automatic_rollback_nothing_is_undone(
     assert kubectl.get("deployment", "web")["spec"]["replicas"] == 5
 
 
-def test_a_person_can_start_a_manual_rollback_later(kubectl: Kubectl) -> None:
+def test_row_64_a_person_can_start_a_manual_rollback_later(kubectl: Kubectl) -> None:
     kubectl.apply(workflow("later", failing(), rollback="Manual"))
     kubectl.wait_phase("later", "Degraded")
 
@@ -132,7 +135,7 @@ def test_wait_for_complete_returns_in_every_terminal_phase(kubectl: Kubectl) -> 
         assert kubectl.get("wfe", name)["status"]["phase"] == phase, name
 
 
-def test_a_cycle_ends_failed_with_its_path(kubectl: Kubectl) -> None:
+def test_row_14_a_cycle_ends_failed_with_its_path(kubectl: Kubectl) -> None:
     steps = [notify("a", "c"), notify("b", "a"), notify("c", "b")]
     kubectl.apply(workflow("cycle", steps))
 

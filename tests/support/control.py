@@ -78,9 +78,11 @@ def claimed(kubectl: Kubectl, name: str, step: str) -> Object:
     return execution
 
 
-def throughout(read: Callable[[], T], holds: Callable[[T], bool]) -> T:
+def throughout(
+    read: Callable[[], T], holds: Callable[[T], bool], *, seconds: float = PERIOD_S
+) -> T:
     """Read for more than a period, in which something must hold; return what was read last."""
-    end = time.monotonic() + PERIOD_S
+    end = time.monotonic() + seconds
     while True:
         found = read()
         assert holds(found), found
