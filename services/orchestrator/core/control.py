@@ -79,8 +79,7 @@ def _followed(workflow: WorkflowExecution, control: ControlStatus) -> ControlSta
         case Control.CANCEL:
             return msgspec.structs.replace(control, paused=False, stop=Control.CANCEL)
         case Control.ROLLBACK:
-            forward = workflow.status.rollback is None
-            stop = Control.ROLLBACK if forward else control.stop
+            stop = Control.ROLLBACK if _goes_forward(workflow) else control.stop
             return msgspec.structs.replace(control, paused=False, stop=stop)
         case Control.RESUME | Control.RETRY | None:
             return msgspec.structs.replace(control, paused=False)
@@ -104,7 +103,7 @@ def _cancel(workflow: WorkflowExecution) -> Refusal | None:
 
 def _rollback(workflow: WorkflowExecution) -> Refusal | None:
     status = workflow.status
-    if status.rollback is not None and status.rollback.phase is not RollbackPhase.NOT_REQUESTED:
+    if not _goes_forward(workflow) and status.phase is not Phase.FAILED:
         return None
     if status.phase is Phase.COMPLETED or _is_complete(workflow):
         return Refusal("AlreadyEnded", "it has completed; apply a workflow that undoes it")
@@ -137,6 +136,15 @@ _VERBS: Final[Mapping[Control, Callable[[WorkflowExecution], Refusal | None]]] =
     Control.ROLLBACK: _rollback,
     Control.RETRY: _retry,
 }
+
+
+def _goes_forward(workflow: WorkflowExecution) -> bool:
+    """Return whether there is no way back yet, or the one that waited was left for a retry."""
+    rollback = workflow.status.rollback
+    if rollback is None:
+        return True
+    waits = rollback.phase is RollbackPhase.AWAITING_TRIGGER
+    return waits and workflow.status.phase is not Phase.DEGRADED
 
 
 def _stop(workflow: WorkflowExecution) -> Control | None:

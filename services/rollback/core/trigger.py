@@ -24,7 +24,6 @@ from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Rollback, RollbackStep, WorkflowStatus
 from shared.workflow.executions import new_execution
 from shared.workflow.phases import rollback_is_due
-from shared.workflow.stopping import is_cancelled
 
 DEFAULTS = Bounds()
 
@@ -51,9 +50,9 @@ def decide(
 def may_move(workflow: WorkflowExecution) -> bool:
     """Return whether the way back of a workflow may have something to do."""
     rollback = workflow.status.rollback
-    if rollback is None:
-        return rollback_is_due(workflow)
-    return rollback.phase is RollbackPhase.RUNNING or _is_triggered(workflow)
+    if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
+        return True
+    return rollback_is_due(workflow) or _is_triggered(workflow)
 
 
 def wanted_execution(
@@ -124,9 +123,9 @@ def _moved(
     rollback = workflow.status.rollback
     if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
         return advance(workflow, rollback, executions, now=now, bounds=bounds)
-    if rollback is not None:
-        return reverse.begin(workflow, now=now) if _is_triggered(workflow) else None
-    return _started(workflow, now=now) if rollback_is_due(workflow) else None
+    if rollback_is_due(workflow):
+        return _started(workflow, now=now)
+    return reverse.begin(workflow, now=now) if _is_triggered(workflow) else None
 
 
 def _started(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
@@ -147,9 +146,9 @@ def _is_triggered(workflow: WorkflowExecution) -> bool:
     """
     rollback = workflow.status.rollback
     waiting = rollback is not None and rollback.phase is RollbackPhase.AWAITING_TRIGGER
-    if not waiting or workflow.status.phase is not Phase.DEGRADED or is_cancelled(workflow):
+    if not waiting or workflow.status.phase is not Phase.DEGRADED:
         return False
-    if workflow.spec.control is Control.ROLLBACK or _is_asked(workflow):
+    if workflow.spec.control is Control.ROLLBACK:
         return True
     automatic = workflow.spec.rollback_strategy.type is RollbackType.AUTOMATIC
     return automatic and not _has_no_execution(workflow)

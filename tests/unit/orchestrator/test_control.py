@@ -185,7 +185,8 @@ def test_ending_cannot_be_taken_back() -> None:
     assert control(resumed).stop is Control.CANCEL
 
 
-def test_a_retry_sends_a_degraded_workflow_forward_from_what_failed() -> None:
+def sent_forward() -> tuple[WorkflowExecution, WorkflowExecution]:
+    """Return a Degraded workflow whose second step failed, and how it goes on from there."""
     steps = [scale_step("a"), scale_step("b", needs=["a"]), scale_step("c", needs=["b"])]
     workflow = with_steps(
         planned(make_workflow(steps, rollback=RollbackType.MANUAL)),
@@ -195,8 +196,11 @@ def test_a_retry_sends_a_degraded_workflow_forward_from_what_failed() -> None:
     rollback = Rollback(phase=RollbackPhase.AWAITING_TRIGGER, strategy=RollbackType.MANUAL)
     waiting = msgspec.structs.replace(stopped.status, rollback=rollback)
     degraded = with_status(stopped, derive(stopped, waiting, now=NOW))
+    return degraded, decided(asking(degraded, Control.RETRY))
 
-    again = decided(asking(degraded, Control.RETRY))
+
+def test_a_retry_sends_a_degraded_workflow_forward_from_what_failed() -> None:
+    degraded, again = sent_forward()
 
     assert degraded.status.phase is Phase.DEGRADED
     assert again.status.phase is Phase.EXECUTING
@@ -207,6 +211,22 @@ def test_a_retry_sends_a_degraded_workflow_forward_from_what_failed() -> None:
         StepPhase.RUNNING,
         StepPhase.PENDING,
     ]
+
+
+@pytest.mark.parametrize("verb", [Control.CANCEL, Control.ROLLBACK])
+def test_who_was_sent_forward_again_can_be_ended_like_any_other(verb: Control) -> None:
+    _, again = sent_forward()
+
+    asked = decided(asking(again, verb, generation=3))
+    settled = decided(with_steps(asked, {"b": StepPhase.COMPLETED}), a=ExecutionPhase.COMPLETED)
+    released = msgspec.structs.replace(settled.status, tokens={}, execution_complete_time=NOW)
+    ended = with_status(settled, derive(settled, released, now=NOW))
+
+    assert control(asked).stop is verb
+    assert {s.name: s.phase for s in asked.status.steps}["c"] is StepPhase.SKIPPED
+    assert rollback_is_due(ended) is (verb is Control.ROLLBACK)
+    cancelled = verb is Control.CANCEL
+    assert ended.status.phase is (Phase.CANCELLED if cancelled else Phase.EXECUTING)
 
 
 @pytest.mark.parametrize("phase", list(Phase))

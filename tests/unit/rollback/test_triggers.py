@@ -173,8 +173,10 @@ def test_a_rollback_asked_for_on_the_way_forward_again_begins_at_its_end() -> No
     degraded = Way(failed_diamond(MANUAL)).go().workflow
     again = stopped(sent_forward(degraded), Control.ROLLBACK)
 
-    way = Way(ended_again(again)).go()
+    ended = ended_again(again)
+    way = Way(ended).go()
 
+    assert ended.status.phase is Phase.EXECUTING
     assert way.workflow.status.phase is Phase.ROLLED_BACK
 
 
@@ -185,6 +187,7 @@ def test_a_cancel_on_the_way_forward_again_undoes_nothing() -> None:
     way = Way(ended_again(again)).go()
 
     assert way.created == []
+    assert way.workflow.status.phase is Phase.CANCELLED
 
 
 def test_row_18_a_cancel_during_the_way_back_does_not_end_it() -> None:
