@@ -27,6 +27,7 @@ MEANINGS: Final = {
     "plan-failed": "the plan was refused",
     "approval-decided": "a person answered",
     "adjustment-due": "the plan may have to change",
+    "adjustment-decided": "a change of the plan was answered",
     "step-granted": "a step may start",
     "step-blocked": "a step waits for a person",
     "steps-settled": "steps ended that never ran",

@@ -4,6 +4,7 @@ from shared.api.enums import StepPhase, StepReason
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus
 from shared.contracts.subjects import Fact
+from shared.expressions.due import due
 from shared.worker.context import Context
 from shared.worker.ending import announce_end
 from shared.workflow.phases import rollback_is_due
@@ -21,6 +22,9 @@ class Announcer:
         await self._steps(before, after)
         self._control(before, after)
         publisher = self._context.publisher
+        if due(after):
+            version = after.metadata.resource_version
+            await publisher.fact(after, Fact.ADJUSTMENT_DUE, occurrence=version)
         if rollback_is_due(after):
             await publisher.fact(
                 after, Fact.ROLLBACK_DUE, occurrence=after.metadata.resource_version

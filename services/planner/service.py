@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.planner.adjustments import Adjustments
 from services.planner.approvals import Approvals
+from services.planner.core.adjusting import revised
 from services.planner.core.approving import needed
+from services.planner.core.finished import is_finished
 from services.planner.core.plan import initial_steps, make_plan
 from services.planner.core.timeouts import planning_defect
 from services.planner.core.validate import Defect, validate
@@ -24,15 +27,17 @@ _MAX_ERROR_LENGTH = 512
 
 
 class Planner:
-    """Plans every workflow once."""
+    """Plans every workflow once, and anew when an adjustment asks for it."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._adjustments = Adjustments(context)
         self._approvals = Approvals(context)
         self.reconciler = WorkflowReconciler(
             context,
             self.reconcile,
             consumers=[consumers.PLANNER, consumers.TIMERS[Service.PLANNER]],
+            is_finished=is_finished,
         )
 
     async def run(self) -> None:
@@ -57,13 +62,17 @@ class Planner:
         if saved is None:
             return GONE
         await self._announce(saved)
+        await self._adjustments.announce(view.workflow, saved)
         return await self._follow(saved)
 
     async def _follow(self, workflow: WorkflowExecution) -> Outcome:
-        """Do what a planned workflow still needs of its planner: answers from people."""
-        if workflow.is_terminal or workflow.status.execution_plan is None:
+        """Do what a planned workflow still needs: changes of the plan, answers from people."""
+        adjusted = await self._adjustments.advance(workflow)
+        if adjusted is None:
+            return GONE
+        if adjusted.is_terminal or adjusted.status.execution_plan is None:
             return Ack(note="planned already")
-        followed = await self._approvals.advance(workflow)
+        followed = await self._approvals.advance(adjusted)
         return GONE if followed is None else Ack(note=str(followed.status.phase))
 
     def _decide(self, workflow: WorkflowExecution) -> WorkflowStatus | None:
@@ -87,7 +96,7 @@ class Planner:
         late = planning_defect(self._context.clock.now() - now, limits.planning_timeout)
         if late is not None:
             return _refused(begun, [late])
-        return msgspec.structs.replace(
+        planned = msgspec.structs.replace(
             begun,
             execution_plan=plan,
             plan_revision=plan.revision,
@@ -95,6 +104,8 @@ class Planner:
             approval=needed(workflow, plan, limits, now=now),
             validation_results=ValidationResults(),
         )
+        written = msgspec.structs.replace(workflow, status=planned)
+        return revised(written, limits, now=now) or planned
 
     async def _announce(self, workflow: WorkflowExecution) -> None:
         context, status = self._context, workflow.status

@@ -48,6 +48,7 @@ MONITOR: Final = Consumer(
     filters=(
         *_events(Service.EXECUTOR),
         *_events(Service.WATCHER, Fact.KEX_CHANGED),
+        *_events(Service.PLANNER, Fact.ADJUSTMENT_DECIDED),
         *_events(Service.ORCHESTRATOR, Fact.STEPS_SETTLED),
         *_events(Service.ROLLBACK, Fact.ROLLBACK_DONE),
     ),

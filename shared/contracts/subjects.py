@@ -36,6 +36,7 @@ class Fact(StrEnum):
     PLAN_FAILED = "plan-failed"
     APPROVAL_DECIDED = "approval-decided"
     ADJUSTMENT_DUE = "adjustment-due"
+    ADJUSTMENT_DECIDED = "adjustment-decided"
     STEP_GRANTED = "step-granted"
     STEP_BLOCKED = "step-blocked"
     STEPS_SETTLED = "steps-settled"

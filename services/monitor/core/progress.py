@@ -10,6 +10,7 @@ from typing import Final
 from shared.api.enums import SETTLED_STEP_PHASES, Health, StepPhase, StepReason
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus
+from shared.expressions.due import due
 from shared.workflow.definition import steps_of
 from shared.workflow.readiness import State, after_fallbacks, lost_steps
 from shared.workflow.stopping import critical_failure, stop_reason
@@ -33,11 +34,16 @@ def in_flight(workflow: WorkflowExecution) -> list[StepStatus]:
 
 
 def is_over(workflow: WorkflowExecution) -> bool:
-    """Return whether no step runs and none can start any more."""
+    """Return whether no step runs and none can start any more.
+
+    An adjustment that is due may still add steps: it is decided first.
+    """
     if in_flight(workflow):
         return False
     if stop_reason(workflow) is not None:
         return True
+    if due(workflow):
+        return False
     lost = lost_steps(workflow)
     steps = workflow.status.steps
     return all(step.phase in SETTLED_STEP_PHASES or step.name in lost for step in steps)

@@ -2,6 +2,7 @@
 
 A pure function of the workflow and the executions of its token holders. The caller saves
 the result by compare-and-swap and only then creates executions (R0), by `settle.py`.
+While an adjustment of the plan is due nothing starts: the planner answers it first.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from shared.api.enums import ExecutionKind, Phase, StepPhase, StepReason
 from shared.api.meta import NamedRef
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus, Token, WorkflowStatus
+from shared.expressions.due import due
 from shared.ids import ExecutionName
 from shared.workflow.executions import name_of
 from shared.workflow.readiness import WAITING_PHASES
@@ -110,7 +112,7 @@ def _moved(
     kept, steps = ledger.released(workflow, executions)
     after = _with(workflow, steps, kept)
     ready: list[str] = []
-    if may_start(after):
+    if may_start(after) and not due(after):
         steps, ready = considered(after, now=now)
         after = _with(workflow, steps, kept)
     if stop_reason(after) is not None:

@@ -42,12 +42,6 @@ STEP_ROWS: Final = (
 )
 SPEC_ROWS: Final = (
     SpecRow("conditionOverrides", lambda spec: bool(spec.condition_overrides)),
-    SpecRow(
-        "adaptiveOrchestration.dynamicStepAdjustment",
-        lambda spec: bool(
-            spec.adaptive_orchestration and spec.adaptive_orchestration.dynamic_step_adjustment
-        ),
-    ),
     SpecRow("executionStrategy.dryRunFirst", lambda spec: spec.execution_strategy.dry_run_first),
     SpecRow(
         "executionStrategy.safetyChecks", lambda spec: bool(spec.execution_strategy.safety_checks)

@@ -17,7 +17,6 @@ from shared.api.parameters import (
 )
 from shared.api.workflow_spec import (
     ActionOverrides,
-    AdaptiveOrchestration,
     ExecutionStrategy,
     RetryPolicy,
     SafetyCheck,
@@ -265,9 +264,6 @@ STEP_CHANGES: dict[str, dict[str, Any]] = {
 }
 SPEC_CHANGES: dict[str, dict[str, Any]] = {
     "conditionOverrides": {"condition_overrides": {"scale_deployment": ActionOverrides()}},
-    "adaptiveOrchestration.dynamicStepAdjustment": {
-        "adaptive_orchestration": AdaptiveOrchestration(dynamic_step_adjustment=True)
-    },
     "executionStrategy.dryRunFirst": {"execution_strategy": ExecutionStrategy(dry_run_first=True)},
     "executionStrategy.safetyChecks": {
         "execution_strategy": ExecutionStrategy(safety_checks=[SafetyCheck(type="rbac")])
