@@ -66,6 +66,7 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
     "rollback": {
         OWNER,
         Right("get", KEX, "kubernetesexecutions"),  # only when a create meets its first try
+        Right("patch", KEX, "kubernetesexecutions/status"),  # revokes what nobody took up
     },
 }
 """Granted, and not seen in every run, with the reason."""
