@@ -10,8 +10,10 @@ from services.planner.core.adjusting import revised
 from services.planner.core.approving import needed
 from services.planner.core.finished import is_finished
 from services.planner.core.plan import initial_steps, make_plan
+from services.planner.core.remediation import Remediation
 from services.planner.core.timeouts import planning_defect
 from services.planner.core.validate import Defect, validate
+from services.planner.remediations import remediation_of
 from shared.api.enums import Phase
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import ValidationResults, WorkflowStatus
@@ -56,8 +58,13 @@ class Planner:
             return GONE
         if not needs_planning(view.workflow):
             return await self._follow(view.workflow)
+        remediation = await remediation_of(self._context.cluster, view.workflow)
+
+        def decide(workflow: WorkflowExecution) -> WorkflowStatus | None:
+            return self._decide(workflow, remediation)
+
         saved = await self._context.workflows.update(
-            key.namespace, key.name, key.uid, self._decide, view=view
+            key.namespace, key.name, key.uid, decide, view=view
         )
         if saved is None:
             return GONE
@@ -75,7 +82,9 @@ class Planner:
         followed = await self._approvals.advance(adjusted)
         return GONE if followed is None else Ack(note=str(followed.status.phase))
 
-    def _decide(self, workflow: WorkflowExecution) -> WorkflowStatus | None:
+    def _decide(
+        self, workflow: WorkflowExecution, remediation: Remediation
+    ) -> WorkflowStatus | None:
         if not needs_planning(workflow):
             return None
         now = self._context.clock.now()
@@ -90,9 +99,9 @@ class Planner:
         defects = validate(
             workflow, max_steps=limits.max_steps, max_depth=limits.max_dependency_depth
         )
-        if defects:
-            return _refused(begun, defects)
-        plan = make_plan(workflow)
+        if defects or remediation.defects:
+            return _refused(begun, [*defects, *remediation.defects])
+        plan = msgspec.structs.replace(make_plan(workflow), remediation=remediation.data)
         late = planning_defect(self._context.clock.now() - now, limits.planning_timeout)
         if late is not None:
             return _refused(begun, [late])

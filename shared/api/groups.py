@@ -53,6 +53,13 @@ NOTIFICATION_REQUEST: Final = Kind(
     kind="NotificationRequest",
     plural="notificationrequests",
 )
+REMEDIATION_REQUEST: Final = Kind(
+    group="remediation.kubernaut.io",
+    version="v1alpha1",
+    kind="RemediationRequest",
+    plural="remediationrequests",
+)
+"""Made by others and only read here; the kind may be missing from a cluster."""
 CONCURRENCY_POOL: Final = Kind(
     group="workflowexecution.kubernaut.ai",
     version="v1alpha1",

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     INVALID_EXPRESSION = "InvalidExpression"
     INVALID_VARIABLE = "InvalidVariable"
     INVALID_SECONDARY = "InvalidSecondary"
+    INVALID_REMEDIATION_REQUEST = "InvalidRemediationRequest"
     PLANNING_TIMEOUT = "PlanningTimeout"
     CONFLICTING_STRATEGY = "ConflictingStrategy"
 
