@@ -33,14 +33,10 @@ AIAR: Final = "approval.kubernaut.ai"
 NOTIF: Final = "notification.kubernaut.ai"
 OWNER: Final = Right("update", WFE, "workflowexecutions/finalizers")
 
-LIMITS: Final = {Right(verb, "", "configmaps") for verb in ("get", "list", "watch")}
-"""Settings that may change while a service runs."""
-
 RARELY_USED: Final[Mapping[str, set[Right]]] = {
     "watcher": set(),
     "planner": {
         OWNER,
-        *LIMITS,
         Right("get", "remediation.kubernaut.io", "remediationrequests"),  # on that way only
         Right("create", AIAR, "aiapprovalrequests"),  # when a plan needs a person
         Right("get", AIAR, "aiapprovalrequests"),
@@ -51,7 +47,6 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
     },
     "orchestrator": {
         OWNER,  # asked by admission, on behalf of a create
-        *LIMITS,
         Right("patch", KEX, "kubernetesexecutions/status"),  # cancels what nobody claimed
         Right("get", WFE, "concurrencypools"),  # only where ceilings are asked for
         Right("patch", WFE, "concurrencypools/status"),
@@ -152,7 +147,7 @@ def test_dangerous_rights_are_granted_to_nobody(service: str) -> None:
         ("planner", "create kubernetesexecutions", False),
         ("planner", "create aiapprovalrequests", True),
         ("planner", "get configmaps", False),
-        ("planner", "get configmaps --namespace=kubernaut-system", True),
+        ("planner", "list configmaps --namespace=kubernaut-system", True),
         ("orchestrator", "patch aiapprovalrequests --subresource=status", False),
         ("monitor", "get deployments", False),
         ("rollback", "create kubernetesexecutions", True),
