@@ -16,6 +16,7 @@ from shared.api.enums import TERMINAL_EXECUTION_PHASES
 from shared.api.execution import ExecutionStatus, KubernetesExecution
 from shared.api.groups import KUBERNETES_EXECUTION
 from shared.api.meta import CORRELATION_ANNOTATION
+from shared.api.workflow import WorkflowExecution
 from shared.bus.port import Delivery
 from shared.contracts import consumers
 from shared.contracts.subjects import Fact
@@ -132,6 +133,8 @@ class Executor:
         workflow = view.workflow if view else None
         refusal = claims.refusal(execution, workflow, holder_is_gone=gone)
         if refusal is not None or workflow is None:
+            if refusal == claims.FOREIGN and workflow is not None:
+                self._say_foreign(execution, workflow)
             return Ack(note=refusal or "workflow gone")
         try:
             claim = await self._claiming.claim(execution)
@@ -144,6 +147,15 @@ class Executor:
             return Ack(note="its target is held by another workflow")
         await self._run(CarryingOut(context, claim, workflow), claim, look_again)
         return Ack(note="carried out")
+
+    def _say_foreign(self, execution: KubernetesExecution, workflow: WorkflowExecution) -> None:
+        name = execution.metadata.name
+        self._context.log.warning("execution ignored: not made for its workflow", execution=name)
+        self._context.recorder.warning(
+            workflow,
+            reason="OwnerReferenceFailed",
+            message=f"KubernetesExecution {name} was not made for this workflow; it is ignored",
+        )
 
     def _look_when_free(self, execution: KubernetesExecution, held: Held) -> None:
         """See to it that one task waits for the holder; the walk is the net below it."""

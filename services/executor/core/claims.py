@@ -1,6 +1,7 @@
 """Who may take up an execution, and under which token (rules R2 and R5)."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -8,6 +9,9 @@ from services.executor.core import blocked
 from shared.api.enums import ExecutionKind, ExecutionPhase, Intent, RollbackStepPhase
 from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
 from shared.api.workflow import WorkflowExecution
+from shared.workflow.executions import name_of
+
+FOREIGN: Final = "it was not made for its workflow"
 
 
 def refusal(
@@ -22,9 +26,9 @@ def refusal(
         return "another executor holds it"
     if workflow is None or workflow.metadata.uid != execution.spec.workflow_execution_ref.uid:
         return "its workflow is gone"
-    if not _token_is_held(execution, workflow):
-        return "its token is not held"
-    return None
+    if not _is_made_for(workflow, execution):
+        return FOREIGN
+    return None if _token_is_held(execution, workflow) else "its token is not held"
 
 
 def claimed(
@@ -72,3 +76,10 @@ def _token_is_held(execution: KubernetesExecution, workflow: WorkflowExecution) 
     if token is None or token.attempt != spec.attempt:
         return False
     return spec.kind is ExecutionKind.SETTLE or token.fence == spec.fence
+
+
+def _is_made_for(workflow: WorkflowExecution, execution: KubernetesExecution) -> bool:
+    """Return whether an execution is the workflow's own: what it says of itself may be copied."""
+    spec, meta = execution.spec, execution.metadata
+    owned = any(owner.uid == workflow.metadata.uid for owner in meta.owner_references)
+    return owned and meta.name == name_of(workflow, spec.step_name, spec.attempt, spec.kind)

@@ -40,6 +40,11 @@ def _with_intent(execution: KubernetesExecution, intent: Intent) -> KubernetesEx
     )
 
 
+def _with_meta(execution: KubernetesExecution, **changes: object) -> KubernetesExecution:
+    meta = msgspec.structs.replace(execution.metadata, **changes)
+    return msgspec.structs.replace(execution, metadata=meta)
+
+
 def test_an_execution_whose_token_is_held_may_be_claimed() -> None:
     workflow = _granted()
 
@@ -53,11 +58,27 @@ def test_an_execution_whose_token_is_held_may_be_claimed() -> None:
         (_with_intent(execution_of(_granted(), "a"), Intent.VOID), _granted(), "tombstone"),
         (execution_of(_granted(), "a", claimed=True), _granted(), "another executor holds it"),
         (execution_of(_granted(), "a"), None, "workflow is gone"),
+        (_with_meta(execution_of(_granted(), "a"), name="copy"), _granted(), claims.FOREIGN),
+        (
+            _with_meta(execution_of(_granted(), "a"), owner_references=[]),
+            _granted(),
+            claims.FOREIGN,
+        ),
         (execution_of(_granted(), "a"), planned(make_workflow([scale_step("a")])), "token"),
         (execution_of(_granted(), "a"), _granted(fence=2), "token"),
         (execution_of(_granted(), "a"), _granted(attempt=2), "token"),
     ],
-    ids=["ended", "void", "held", "orphan", "no token", "old fence", "old attempt"],
+    ids=[
+        "ended",
+        "void",
+        "held",
+        "orphan",
+        "copy",
+        "not owned",
+        "no token",
+        "old fence",
+        "old attempt",
+    ],
 )
 def test_an_execution_that_is_not_ours_to_run_is_refused(
     execution: KubernetesExecution, workflow: WorkflowExecution | None, expected: str
