@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from tests.support.control import executions, release, step_names, steps_of, throughout
 from tests.support.kubectl import Kubectl, Object, eventually
 from tests.support.namespaces import empty_namespace
-from tests.support.refusing import BrokenBackend, Creations, failing_webhook, lifted
+from tests.support.refusing import BrokenBackend, Creations, failing_creations, lifted
 from tests.support.services import Services
 from tests.support.watching import ExecutionWatch
 from tests.support.workflows import wait_available, workflow
@@ -25,7 +25,7 @@ def test_row_32_tokens_survive_a_kill_between_grant_and_creation(
 ) -> None:
     kubectl = empty_namespace(cluster, "granted-and-killed")
     creations = Creations(cluster.audit_log, kubectl.namespace)
-    with BrokenBackend() as backend, failing_webhook(kubectl, backend):
+    with BrokenBackend() as backend, failing_creations(kubectl, backend):
         backend.hold_after(0)
         kubectl.apply(workflow("granted", [wait_available(name, GATE) for name in STEPS]))
         backend.wait_held(LIMIT)

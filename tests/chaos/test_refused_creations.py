@@ -10,7 +10,7 @@ from tests.support.namespaces import empty_namespace
 from tests.support.refusing import (
     BrokenBackend,
     Creations,
-    failing_webhook,
+    failing_creations,
     forbidding_policy,
     lifted,
 )
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("services")
 def test_row_23_creation_is_retried_five_times(cluster: "LocalCluster") -> None:
     kubectl = empty_namespace(cluster, "fifth-try")
     creations = Creations(cluster.audit_log, kubectl.namespace)
-    with BrokenBackend() as backend, failing_webhook(kubectl, backend):
+    with BrokenBackend() as backend, failing_creations(kubectl, backend):
         backend.hold_after(TRIES - 2)
         kubectl.apply(two_steps("lucky"))
         # The fourth try fails too, but not before the fifth will get through.
@@ -55,7 +55,7 @@ def test_row_23_what_is_forbidden_is_tried_once(cluster: "LocalCluster") -> None
 def test_row_24_a_creation_that_fails_five_times_is_given_up(cluster: "LocalCluster") -> None:
     kubectl = empty_namespace(cluster, "given-up")
     creations = Creations(cluster.audit_log, kubectl.namespace)
-    with BrokenBackend() as backend, failing_webhook(kubectl, backend):
+    with BrokenBackend() as backend, failing_creations(kubectl, backend):
         kubectl.apply(two_steps("hopeless"))
         done = kubectl.wait_phase("hopeless", "Completed", "Degraded")
 

@@ -1,4 +1,4 @@
-"""An API server that does not create executions: a webhook that fails, a policy that forbids.
+"""An API server that does not take a request: a webhook that fails, a policy that forbids.
 
 The backend of the webhook is a socket that hangs up on whoever calls, at once or when the
 test says so: so a creation can be kept on its way for as long as a test needs.
@@ -17,11 +17,17 @@ from tests.support.builders import execution_of, make_workflow, notify_step, pla
 from tests.support.kubectl import Kubectl, Object, eventually
 
 _GROUP: Final = "kubernetesexecution.kubernaut.ai"
-_RULE: Final = {
+_CREATIONS: Final = {
     "apiGroups": [_GROUP],
     "apiVersions": ["*"],
     "operations": ["CREATE"],
     "resources": ["kubernetesexecutions"],
+}
+_CHANGES: Final = {
+    "apiGroups": ["apps"],
+    "apiVersions": ["*"],
+    "operations": ["UPDATE"],
+    "resources": ["deployments"],
 }
 _ADMISSION: Final = "admissionregistration.k8s.io/v1"
 
@@ -80,27 +86,23 @@ class BrokenBackend:
 
 
 @contextmanager
-def failing_webhook(kubectl: Kubectl, backend: BrokenBackend) -> Iterator[None]:
+def failing_creations(kubectl: Kubectl, backend: BrokenBackend) -> Iterator[None]:
     """Ask the backend before any execution is created in the namespace."""
-    name = f"broken-{kubectl.namespace}"
-    body = {
-        "apiVersion": _ADMISSION,
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name},
-        "webhooks": [
-            {
-                "name": "broken.tests.example",
-                "admissionReviewVersions": ["v1"],
-                "clientConfig": {"url": f"https://127.0.0.1:{backend.port}/"},
-                "failurePolicy": "Fail",
-                "namespaceSelector": _only(kubectl),
-                "rules": [_RULE],
-                "sideEffects": "None",
-                "timeoutSeconds": 30,
-            }
-        ],
-    }
-    with _applied(kubectl, body, refused="failed calling webhook"):
+    body = _webhook(kubectl, backend, _CREATIONS)
+    with _applied(kubectl, body, _creation, refused="failed calling webhook"):
+        yield
+
+
+@contextmanager
+def failing_changes(kubectl: Kubectl, backend: BrokenBackend, target: str) -> Iterator[None]:
+    """Ask the backend before any Deployment, such as this one, is changed in the namespace."""
+    words = ("annotate", "deployment", target, "--dry-run=server", "tests.example/probe=1")
+
+    def change(kubectl: Kubectl) -> str:
+        return kubectl.run(*words).stderr
+
+    body = _webhook(kubectl, backend, _CHANGES)
+    with _applied(kubectl, body, change, refused="failed calling webhook"):
         yield
 
 
@@ -114,7 +116,10 @@ def forbidding_policy(kubectl: Kubectl) -> Iterator[None]:
         "metadata": {"name": name},
         "spec": {
             "failurePolicy": "Fail",
-            "matchConstraints": {"namespaceSelector": _only(kubectl), "resourceRules": [_RULE]},
+            "matchConstraints": {
+                "namespaceSelector": _only(kubectl),
+                "resourceRules": [_CREATIONS],
+            },
             "validations": [
                 {"expression": "false", "reason": "Forbidden", "message": "not in this namespace"}
             ],
@@ -127,7 +132,7 @@ def forbidding_policy(kubectl: Kubectl) -> Iterator[None]:
         "spec": {"policyName": name, "validationActions": ["Deny"]},
     }
     kubectl.apply(policy)
-    with _applied(kubectl, binding, refused="not in this namespace"):
+    with _applied(kubectl, binding, _creation, refused="not in this namespace"):
         yield
     kubectl.ok("delete", "validatingadmissionpolicy", name)
 
@@ -135,7 +140,7 @@ def forbidding_policy(kubectl: Kubectl) -> Iterator[None]:
 def lifted(kubectl: Kubectl) -> None:
     """Take the webhook away and wait until executions can be created again."""
     kubectl.ok("delete", "validatingwebhookconfiguration", f"broken-{kubectl.namespace}")
-    _until(kubectl, lambda said: "created" in said)
+    eventually(lambda: _creation(kubectl), lambda said: "created" in said)
 
 
 class Creations:
@@ -163,25 +168,43 @@ class Creations:
 
 
 @contextmanager
-def _applied(kubectl: Kubectl, body: Object, *, refused: str) -> Iterator[None]:
+def _applied(
+    kubectl: Kubectl, body: Object, probe: Callable[[Kubectl], str], *, refused: str
+) -> Iterator[None]:
+    """Apply a rule until the block ends; it takes a moment from its creation."""
     kubectl.apply(body)
     try:
-        _until(kubectl, lambda said: refused in said)
+        eventually(lambda: probe(kubectl), lambda said: refused in said)
         yield
     finally:
         kubectl.ok("delete", body["kind"], body["metadata"]["name"], "--ignore-not-found")
 
 
-def _until(kubectl: Kubectl, holds: Callable[[str], bool]) -> None:
-    """Try without effect until the answer is right: what was applied takes a moment."""
-    eventually(lambda: _dry_run(kubectl), holds)
+def _webhook(kubectl: Kubectl, backend: BrokenBackend, rule: Object) -> Object:
+    return {
+        "apiVersion": _ADMISSION,
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": f"broken-{kubectl.namespace}"},
+        "webhooks": [
+            {
+                "name": "broken.tests.example",
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": {"url": f"https://127.0.0.1:{backend.port}/"},
+                "failurePolicy": "Fail",
+                "namespaceSelector": _only(kubectl),
+                "rules": [rule],
+                "sideEffects": "None",
+                "timeoutSeconds": 30,
+            }
+        ],
+    }
 
 
 def _only(kubectl: Kubectl) -> Object:
     return {"matchLabels": {"kubernetes.io/metadata.name": kubectl.namespace}}
 
 
-def _dry_run(kubectl: Kubectl) -> str:
+def _creation(kubectl: Kubectl) -> str:
     """Return what the API server says of an execution that is not to be kept."""
     probe = new_body(execution_of(planned(make_workflow([notify_step("probe")])), "probe"))
     probe["metadata"]["namespace"] = kubectl.namespace
