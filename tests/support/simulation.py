@@ -250,6 +250,15 @@ class World:
 
     def _check_again(self, workflow: WorkflowExecution, execution: KubernetesExecution) -> None:
         spec = execution.spec
+        earlier = [
+            each
+            for each in self.executions.values()
+            if each.spec.step_name == spec.step_name
+            and each.spec.kind is spec.kind
+            and each.spec.attempt < spec.attempt
+        ]
+        if not all(each.is_terminal for each in earlier):
+            self.wrong.append(f"attempt {spec.attempt} of {spec.step_name} before the last ended")
         known = next(step for step in workflow.status.steps if step.name == spec.step_name)
         if spec.intent is Intent.RUN and known.phase is not StepPhase.RUNNING:
             self.wrong.append(f"{spec.step_name} runs again")
