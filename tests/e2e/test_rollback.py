@@ -1,0 +1,347 @@
+"""What was done is undone on real objects: in reverse, once, and never over others' changes."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.control import (
+    ask,
+    claimed,
+    condition,
+    executions,
+    in_phase,
+    release,
+    step_names,
+    throughout,
+)
+from tests.support.kubectl import Kubectl, Object, eventually
+from tests.support.namespaces import empty_namespace
+from tests.support.services import Services
+from tests.support.workflows import (
+    deployment,
+    image,
+    notify,
+    restart,
+    scale,
+    wait_available,
+    workflow,
+)
+
+if TYPE_CHECKING:
+    from deploy.local.cluster import LocalCluster
+    from shared.bus.embedded import EmbeddedServer
+
+ENDS = ("RolledBack", "RollbackFailed", "Failed", "Degraded", "Completed")
+
+
+@pytest.fixture(scope="module")
+def kubectl(cluster: "LocalCluster") -> Kubectl:
+    """Kubectl in one namespace for this module: each test has targets of its own."""
+    return empty_namespace(cluster, "rollback")
+
+
+@pytest.fixture(scope="module")
+def services(
+    cluster: "LocalCluster",
+    nats_server: "EmbeddedServer",
+    kubectl: Kubectl,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Services]:
+    """All six services for this module."""
+    with Services(
+        kubeconfig=cluster.kubeconfig,
+        nats_url=nats_server.url,
+        namespace=kubectl.namespace,
+        logs=tmp_path_factory.mktemp("services"),
+    ) as running:
+        yield running
+
+
+pytestmark = pytest.mark.usefixtures("services")
+
+
+def failing(name: str, *needs: str) -> Object:
+    """Return a step that fails at once, and for good."""
+    return image(name, "nothing", "registry.example/web:9", *needs)
+
+
+def undos(kubectl: Kubectl, name: str) -> list[Object]:
+    """Return the undo executions of a workflow in the order of their fences."""
+    return [
+        each
+        for each in executions(kubectl, name)
+        if each["metadata"]["labels"].get("rollback") == "true"
+    ]
+
+
+def replicas(kubectl: Kubectl, name: str) -> int:
+    """Return the replicas a Deployment is to have."""
+    wanted: int = kubectl.get("deployment", name)["spec"]["replicas"]
+    return wanted
+
+
+def pin(kubectl: Kubectl, target: str, node: str | None) -> None:
+    """Let a Deployment's new pods run nowhere, or anywhere again."""
+    selector = {"tests.example/there": node}
+    patch = {"spec": {"template": {"spec": {"nodeSelector": selector}}}}
+    kubectl.ok("patch", "deployment", target, "--type=merge", "-p", json.dumps(patch))
+
+
+def undo_steps(wfe: Object) -> dict[str, Object]:
+    """Return the steps of the way back by name."""
+    return {step["name"]: step for step in wfe["status"].get("rollback", {}).get("steps", [])}
+
+
+def test_row_61_62_71_automatic_rollback_restores_what_was_in_reverse_and_once(
+    kubectl: Kubectl,
+) -> None:
+    kubectl.apply(deployment("reverse"))
+    steps = [
+        scale("a", "reverse", 4),
+        image("b", "reverse", "registry.example/web:2", "a"),
+        failing("c", "b"),
+    ]
+    phases = ("get", "wfe", "--watch", "-o", "jsonpath={.metadata.name} {.status.phase}{'\\n'}")
+    with kubectl.start(*phases) as watching:
+        kubectl.apply(workflow("reverse", steps, rollback="Automatic"))
+        done = kubectl.wait_phase("reverse", *ENDS)
+        throughout(
+            lambda: kubectl.get("wfe", "reverse")["status"]["phase"],
+            lambda phase: phase == "RolledBack",
+        )
+        watching.terminate()
+        told, _ = watching.communicate(timeout=20)
+
+    undone = undos(kubectl, "reverse")
+    restored = kubectl.get("deployment", "reverse")["spec"]
+    assert step_names(undone) == ["b", "a"]
+    assert undone[0]["status"]["completionTime"] <= undone[1]["status"]["startTime"]
+    assert restored["replicas"] == 2
+    assert restored["template"]["spec"]["containers"][0]["image"] == "registry.example/web:1"
+    lines = [line.split() for line in told.splitlines() if line.startswith("reverse ")]
+    history = [words[-1] for words in lines]
+    changes = [now for now, then in zip(history, [None, *history], strict=False) if now != then]
+    assert changes.count("RollingBack") == 1
+    assert changes[-2:] == ["RollingBack", "RolledBack"]
+    assert "Failed" not in changes
+    assert condition(done, "RollbackCompleted")["message"] == "2 of 2 steps undone"
+    eventually(
+        lambda: {"items": kubectl.items("events")},
+        lambda found: (
+            {"RollbackStarted", "RollbackCompleted"} <= {e["reason"] for e in found["items"]}
+        ),
+    )
+
+
+def test_row_63_explicit_rollback_parameters_win(kubectl: Kubectl) -> None:
+    for name in ("named", "bounced"):
+        kubectl.apply(deployment(name))
+    explicit = [
+        scale("a", "named", 4)
+        | {
+            "rollback": {
+                "action": "scale_deployment",
+                "parameters": {
+                    "scaleDeployment": {"deployment": "named", "replicas": "${vars.few}"}
+                },
+                "timeout": "45s",
+            }
+        },
+        restart("b", "bounced", "a")
+        | {
+            "rollback": {
+                "action": "ScaleDeployment",
+                "parameters": {"scaleDeployment": {"deployment": "bounced", "replicas": 3}},
+            }
+        },
+        failing("c", "b"),
+    ]
+    body = workflow("named", explicit, rollback="Automatic")
+    body["spec"]["workflowDefinition"]["variables"] = {"few": 1}
+    kubectl.apply(body)
+
+    done = kubectl.wait_phase("named", *ENDS)
+
+    found = undos(kubectl, "named")
+    assert done["status"]["phase"] == "RolledBack"
+    assert step_names(found) == ["b", "a"]
+    assert found[1]["spec"]["parameters"]["scaleDeployment"]["replicas"] == 1
+    assert found[1]["spec"]["timeout"] == "45s"
+    assert (replicas(kubectl, "named"), replicas(kubectl, "bounced")) == (1, 3)
+
+
+def test_row_64_68_manual_waits_for_a_person_and_undoes_once(kubectl: Kubectl) -> None:
+    kubectl.apply(deployment("manual"))
+    steps = [scale("a", "manual", 4), scale("b", "manual", 3, "a"), failing("c", "b")]
+    kubectl.apply(workflow("manual", steps, rollback="Manual"))
+    kubectl.wait_phase("manual", "Degraded")
+    throughout(lambda: undos(kubectl, "manual"), lambda found: found == [])
+    assert replicas(kubectl, "manual") == 3
+
+    ask(kubectl, "manual", "rollback")
+    kubectl.wait_phase("manual", "RolledBack")
+    ask(kubectl, "manual", None)
+    ask(kubectl, "manual", "rollback")
+
+    throughout(
+        lambda: kubectl.get("wfe", "manual")["status"]["phase"], lambda phase: phase == "RolledBack"
+    )
+    assert step_names(undos(kubectl, "manual")) == ["b", "a"]
+    assert replicas(kubectl, "manual") == 2
+
+
+def test_row_65_without_a_strategy_it_fails_and_stays_so(kubectl: Kubectl) -> None:
+    kubectl.apply(deployment("kept"))
+    absent = workflow("absent", [scale("a", "kept", 3), failing("b", "a")])
+    del absent["spec"]["rollbackStrategy"]
+    kubectl.apply(absent)
+    kubectl.apply(workflow("none", [notify("a"), failing("b", "a")], rollback="None"))
+    for name in ("absent", "none"):
+        kubectl.wait_phase(name, "Failed")
+
+    ask(kubectl, "absent", "rollback")
+    throughout(
+        lambda: [kubectl.get("wfe", name)["status"]["phase"] for name in ("absent", "none")],
+        lambda phases: phases == ["Failed", "Failed"],
+    )
+
+    assert undos(kubectl, "absent") + undos(kubectl, "none") == []
+    assert replicas(kubectl, "kept") == 3
+
+
+def test_row_66_69_70_what_cannot_be_undone_is_named_and_the_rest_is_undone(
+    kubectl: Kubectl,
+) -> None:
+    for name in ("back", "gone", "fresh", "taken"):
+        kubectl.apply(deployment(name))
+    steps = [
+        scale("a", "back", 3),
+        scale("b", "gone", 3, "a"),
+        restart("c", "fresh", "b"),
+        scale("d", "taken", 3, "c"),
+        wait_available("e", "partly", "d"),
+        failing("f", "e"),
+    ]
+    kubectl.apply(workflow("partly", steps, rollback="Automatic"))
+    claimed(kubectl, "partly", "e")
+    kubectl.ok("delete", "deployment", "gone")
+    kubectl.ok("scale", "deployment", "taken", "--replicas=5")
+    release(kubectl, "partly")
+
+    done = kubectl.wait_phase("partly", *ENDS)
+
+    undone = undo_steps(done)
+    outcome = {name: (step["phase"], step["reason"]) for name, step in undone.items() if step}
+    how = (
+        "1 of 5 steps undone; 1 undo failed: b; skipped: irreversible: c; skipped: drift: d; "
+        "skipped: unchanged: e"
+    )
+    assert done["status"]["phase"] == "RollbackFailed"
+    assert outcome == {
+        "e": ("Skipped", "NothingToUndo"),
+        "d": ("Skipped", "RollbackSkippedDrift"),
+        "c": ("Skipped", "Irreversible"),
+        "b": ("Failed", "ActionFailed"),
+        "a": ("Completed", "ActionSucceeded"),
+    }
+    assert "does not exist" in undone["b"]["message"]
+    assert "spec.replicas" in undone["d"]["message"]
+    assert condition(done, "RollbackFailed")["message"] == how
+    assert condition(done, "RollbackSkippedDrift")["status"] == "True"
+    assert done["status"]["rollback"]["failures"] == 1
+    assert step_names(undos(kubectl, "partly")) == ["d", "b", "a"]
+    assert (replicas(kubectl, "back"), replicas(kubectl, "taken")) == (2, 5)
+
+
+def test_row_68_a_rollback_goes_on_after_the_death_of_all_services(
+    kubectl: Kubectl, services: Services
+) -> None:
+    for name in ("early", "late"):
+        kubectl.apply(deployment(name))
+    steps = [
+        scale("a", "early", 3),
+        scale("b", "late", 1, "a"),
+        wait_available("c", "killed", "b"),
+        failing("d", "c"),
+    ]
+    kubectl.apply(workflow("killed", steps, rollback="Automatic"))
+    claimed(kubectl, "killed", "c")
+    pin(kubectl, "late", "none")
+    release(kubectl, "killed")
+    eventually(lambda: replicas(kubectl, "late"), lambda found: found == 2)
+
+    for process in services.processes.values():
+        process.kill()
+    pin(kubectl, "late", None)
+    for process in services.processes.values():
+        process.start()
+    done = kubectl.wait_phase("killed", *ENDS)
+
+    found = undos(kubectl, "killed")
+    assert done["status"]["phase"] == "RolledBack"
+    assert step_names(found) == ["b", "a"]
+    assert [each["spec"]["attempt"] for each in found] == [1, 1]
+    # Made, changed, pinned, undone, let go; and made, changed, undone.
+    assert kubectl.get("deployment", "late")["metadata"]["generation"] == 5
+    assert kubectl.get("deployment", "early")["metadata"]["generation"] == 3
+    assert (replicas(kubectl, "early"), replicas(kubectl, "late")) == (2, 2)
+
+
+def test_row_67_68_a_failed_undo_is_tried_again_over_the_death_of_all_services(
+    kubectl: Kubectl, services: Services
+) -> None:
+    kubectl.apply(deployment("slow"))
+    explicit = {
+        "rollback": {
+            "action": "scale_deployment",
+            "parameters": {"scaleDeployment": {"deployment": "slow", "replicas": 2}},
+            "timeout": "4s",
+        }
+    }
+    steps = [
+        scale("a", "slow", 1) | explicit,
+        wait_available("b", "again", "a"),
+        failing("c", "b"),
+    ]
+    kubectl.apply(workflow("again", steps, rollback="Automatic"))
+    claimed(kubectl, "again", "b")
+    pin(kubectl, "slow", "none")
+    release(kubectl, "again")
+
+    def tried(wfe: Object) -> bool:
+        step = undo_steps(wfe).get("a", {})
+        return step.get("reason") == "Retrying" or step.get("attempt", 0) > 1
+
+    eventually(lambda: kubectl.get("wfe", "again"), tried)
+    for process in services.processes.values():
+        process.kill()
+    pin(kubectl, "slow", None)
+    for process in services.processes.values():
+        process.start()
+    done = kubectl.wait_phase("again", *ENDS)
+
+    found = undos(kubectl, "again")
+    assert done["status"]["phase"] == "RolledBack"
+    assert step_names(found) == ["a"] * len(found)
+    assert [each["spec"]["attempt"] for each in found] == [*range(1, len(found) + 1)]
+    assert [each["status"]["phase"] for each in found][-1] == "Completed"
+    assert found[0]["status"]["executionResults"]["errorType"] == "timeout"
+    assert 2 <= len(found) <= 3
+    assert replicas(kubectl, "slow") == 2
+
+
+def test_a_person_who_asks_for_a_rollback_gets_it_whatever_the_strategy(kubectl: Kubectl) -> None:
+    kubectl.apply(deployment("asked"))
+    steps = [scale("a", "asked", 4), wait_available("b", "wanted", "a"), notify("c", "b")]
+    kubectl.apply(workflow("wanted", steps, rollback="None"))
+    claimed(kubectl, "wanted", "b")
+
+    ask(kubectl, "wanted", "rollback")
+    in_phase(kubectl, "wanted", c="Skipped")
+    release(kubectl, "wanted")
+
+    done = kubectl.wait_phase("wanted", *ENDS)
+    assert done["status"]["phase"] == "RolledBack"
+    assert replicas(kubectl, "asked") == 2
