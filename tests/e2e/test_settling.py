@@ -55,15 +55,16 @@ def trail(cluster: "LocalCluster", space: Kubectl) -> AuditTrail:
 
 @pytest.fixture(scope="module")
 def ended(space: Kubectl, trail: AuditTrail, module_services: object) -> dict[str, Object]:
-    """Return workflows that have ended: chain, diamond, and undone, which was rolled back."""
+    """Return workflows that have ended: two well, one rolled back, one out of time."""
     del trail, module_services
     chain = [notify("a"), notify("b", "a"), notify("c", "b")]
     undone = [scale("a", "other", 3), notify("b", "a"), *broken("c", "d", "e", needs="b")]
     space.apply(workflow("chain", chain))
     space.apply(workflow("diamond", diamond()))
     space.apply(workflow("undone", undone, rollback="Automatic"))
+    space.apply(workflow("late", [wait_available("a", "nobody") | {"timeout": "2s"}]))
     ends = ("Completed", "Failed", "RolledBack", "RollbackFailed")
-    return {name: space.wait_phase(name, *ends) for name in ("chain", "diamond", "undone")}
+    return {name: space.wait_phase(name, *ends) for name in ("chain", "diamond", "undone", "late")}
 
 
 def broken(*names: str, needs: str) -> list[Object]:
@@ -125,7 +126,7 @@ def test_row_41_all_parallel_steps_fail_at_once(
     steps = steps_of(ended["undone"])
 
     assert {steps[name]["phase"] for name in "cde"} == {"Failed"}
-    assert ended["undone"]["status"]["failedStep"] == "c"
+    assert ended["undone"]["status"]["failedStep"] in set("cde")
     assert trail.phases("workflowexecutions", "undone") == [
         "Executing",
         "RollingBack",
@@ -186,6 +187,28 @@ def test_row_40_running_steps_finish_after_a_failure(space: Kubectl) -> None:
     assert done["status"]["phase"] == "RolledBack"
     assert slow["phase"] == "Completed"
     assert slow["completionTime"] <= undo["status"]["startTime"]
+
+
+def test_row_56_a_step_ends_at_its_limit(ended: dict[str, Object], space: Kubectl) -> None:
+    (attempt,) = executions(space, "late")
+    took = _time(attempt["status"]["completionTime"]) - _time(attempt["status"]["startTime"])
+
+    assert ended["late"]["status"]["phase"] == "Failed"
+    assert steps_of(ended["late"])["a"]["errorType"] == "timeout"
+    assert attempt["status"]["executionResults"]["errorType"] == "timeout"
+    assert took.total_seconds() >= 2
+
+
+def test_row_98_recovery_fields(ended: dict[str, Object]) -> None:
+    status = ended["undone"]["status"]
+
+    assert status["failedStep"] in set("cde")
+    assert status["failedAction"] == "update_image"
+    assert status["errorType"] == "validation_error"
+    snapshot = status["executionSnapshot"]
+    assert sorted(snapshot["completedSteps"]) == ["a", "b"]
+    assert snapshot["currentStep"] == status["failedStep"]
+    assert "Deployment settling/other" in snapshot["resourceSnapshot"]
 
 
 def _time(text: str) -> datetime:

@@ -43,7 +43,7 @@ async def _wanted(api: ApiCluster, space: str, step: str = "a") -> KubernetesExe
     )
 
 
-async def test_creating_twice_meets_the_first(api: ApiCluster, kubectl: Kubectl) -> None:
+async def test_row_20_creating_twice_meets_the_first(api: ApiCluster, kubectl: Kubectl) -> None:
     store, wanted = ExecutionStore(api), await _wanted(api, kubectl.namespace)
 
     made = await store.create(wanted)
@@ -110,7 +110,9 @@ async def test_a_deleted_execution_is_not_found_and_not_revived(
     assert await store.fetch(space, made.metadata.name) is None
 
 
-async def test_an_execution_goes_with_its_workflow(api: ApiCluster, kubectl: Kubectl) -> None:
+async def test_row_116_an_execution_goes_with_its_workflow(
+    api: ApiCluster, kubectl: Kubectl
+) -> None:
     made = await ExecutionStore(api).create(await _wanted(api, kubectl.namespace))
 
     kubectl.ok("delete", "wfe", "owner")
