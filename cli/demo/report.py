@@ -25,6 +25,7 @@ MEANINGS: Final = {
     "approval-changed": "an approval changed",
     "plan-ready": "the plan is ready",
     "plan-failed": "the plan was refused",
+    "approval-requested": "a person is asked",
     "approval-decided": "a person answered",
     "adjustment-due": "the plan may have to change",
     "adjustment-decided": "a change of the plan was answered",

@@ -34,6 +34,7 @@ class Fact(StrEnum):
     APPROVAL_CHANGED = "approval-changed"
     PLAN_READY = "plan-ready"
     PLAN_FAILED = "plan-failed"
+    APPROVAL_REQUESTED = "approval-requested"
     APPROVAL_DECIDED = "approval-decided"
     ADJUSTMENT_DUE = "adjustment-due"
     ADJUSTMENT_DECIDED = "adjustment-decided"
