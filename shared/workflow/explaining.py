@@ -44,12 +44,15 @@ def _approval_message(status: WorkflowStatus) -> str:
         if not gate.decision and any(s.name == name for s in status.steps)
     }
     if approval.required and not approval.decision:
-        asked, reason = approval.request_ref, approval.reason
+        asked, reason, obstacle = approval.request_ref, approval.reason, approval.message
     elif waiting:
         name, gate = next(iter(waiting.items()))
-        asked, reason = gate.request_ref, gate.reason or f"step {name} needs approval"
+        reason = gate.reason or f"step {name} needs approval"
+        asked, obstacle = gate.request_ref, gate.message
     else:
         return "a step needs approval"
+    if obstacle:
+        return f"{reason}; {obstacle}"
     return f"{reason}; decide on AIApprovalRequest {asked.name}" if asked else reason
 
 
