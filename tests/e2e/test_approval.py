@@ -5,7 +5,9 @@ import json
 import pytest
 
 from tests.support.admission import answer
+from tests.support.control import claimed, in_phase, release, throughout
 from tests.support.kubectl import Kubectl, Object, eventually
+from tests.support.services import Services
 from tests.support.workflows import deployment, notify, wait_available, workflow
 
 BOB = ("--as=bob", "--as-group=system:masters")
@@ -54,6 +56,9 @@ def test_row_36_approve_reject_expire(kubectl: Kubectl) -> None:
     assert "because" in ended["rejected"]["message"]
     assert ended["expired"]["reason"] == "ApprovalExpired"
     assert [step["phase"] for step in ended["rejected"]["steps"]] == ["Skipped"]
+    for name in ("approved", "rejected", "expired"):
+        assert ended[name]["approval"]["decidedAt"]
+    assert ended["expired"]["approval"]["decidedBy"] == "mendflow-planner"
     assert one_request(kubectl, "expired")["status"]["method"] == "timeout"
     late = kubectl.run(
         "patch",
@@ -79,28 +84,85 @@ def test_row_36_who_submitted_may_not_decide(kubectl: Kubectl) -> None:
     assert kubectl.get("wfe", "own")["status"]["phase"] == "AwaitingApproval"
 
 
-def test_row_37_an_answer_for_another_plan_counts_for_nothing(kubectl: Kubectl) -> None:
+def test_row_37_an_answer_for_another_plan_counts_for_nothing(
+    kubectl: Kubectl, services: Services
+) -> None:
     kubectl.apply(asking("other"))
     kubectl.wait_phase("other", "AwaitingApproval")
     request = one_request(kubectl, "other")
+    name = request["metadata"]["name"]
     forged = {key: request[key] for key in ("apiVersion", "kind")} | {
-        "metadata": {
-            key: request["metadata"][key] for key in ("name", "ownerReferences", "labels")
-        },
+        "metadata": {"name": name, "ownerReferences": request["metadata"]["ownerReferences"]},
         "spec": request["spec"] | {"planHash": "0" * 64},
     }
-    kubectl.ok("delete", "aiar", request["metadata"]["name"])
-    created = kubectl.run("create", "-f", "-", stdin=json.dumps(forged))
-    if created.returncode == 0:
-        decide(kubectl, forged, "Approved")
-        eventually(lambda: reasons(kubectl), lambda found: "ApprovalMismatch" in found)
-        kubectl.ok("delete", "aiar", request["metadata"]["name"])
 
-    assert kubectl.get("wfe", "other")["status"]["phase"] == "AwaitingApproval"
+    services.processes["planner-0"].kill()
+    kubectl.ok("delete", "aiar", name)
+    kubectl.ok("create", "-f", "-", stdin=json.dumps(forged))
+    decide(kubectl, forged, "Approved")
+    services.processes["planner-0"].start()
+
+    obstacle = f"AIApprovalRequest {name} asks something else; delete it"
+    waiting = eventually(
+        lambda: kubectl.get("wfe", "other")["status"],
+        lambda status: obstacle in status["message"],
+    )
+    assert waiting["phase"] == "AwaitingApproval"
+    eventually(lambda: reasons(kubectl), lambda found: "ApprovalMismatch" in found)
+    kubectl.ok("delete", "aiar", name)
     again = eventually(lambda: requests(kubectl, "other"), bool)[0]
     assert again["spec"] == request["spec"]
     decide(kubectl, again, "Approved")
-    kubectl.wait_phase("other", "Completed")
+    done = kubectl.wait_phase("other", "Completed", "Failed")["status"]
+    assert done["phase"] == "Completed"
+    assert done["approval"]["decidedBy"] == "bob"
+
+
+def test_row_37_a_changed_plan_needs_a_new_decision(kubectl: Kubectl) -> None:
+    body = asking("changed", wait_available("only", "hold"))
+    body["spec"]["adaptiveOrchestration"] = {"dynamicStepAdjustment": True}
+    kubectl.apply(body)
+    kubectl.wait_phase("changed", "AwaitingApproval")
+    first = one_request(kubectl, "changed")
+
+    insert(kubectl, "changed", "before", seen=1)
+    second = newest(kubectl, "changed", first)
+    decide(kubectl, first, "Approved")
+    throughout(lambda: phase(kubectl, "changed"), lambda found: found == "AwaitingApproval")
+    decide(kubectl, second, "Approved")
+    claimed(kubectl, "changed", "only")
+    insert(kubectl, "changed", "during", seen=2)
+    third = newest(kubectl, "changed", first, second)
+    release(kubectl, "hold")
+    in_phase(kubectl, "changed", only="Completed", before="Completed", during="Pending")
+    held_back = phase(kubectl, "changed")
+    decide(kubectl, third, "Approved")
+    done = kubectl.wait_phase("changed", "Completed", "Failed")["status"]
+
+    hashes = [each["spec"]["planHash"] for each in (first, second, third)]
+    assert len(set(hashes)) == 3
+    assert held_back == "AwaitingApproval"
+    assert done["phase"] == "Completed"
+    assert done["approval"]["digest"] == done["executionPlan"]["digest"] == hashes[2]
+    assert [line.split(":")[0] for line in third["spec"]["changes"]] == [
+        "1 only",
+        "2 before",
+        "3 during",
+    ]
+
+
+def test_people_are_told_although_the_name_was_taken(kubectl: Kubectl) -> None:
+    kubectl.ok("create", "-f", "-", stdin=json.dumps(message_of_others("told-approval")))
+    kubectl.apply(asking("told"))
+    kubectl.wait_phase("told", "AwaitingApproval")
+    eventually(lambda: requests(kubectl, "told"), bool)
+
+    kubectl.ok("delete", "notif", "told-approval")
+
+    told = eventually(lambda: kubectl.items("notif"), bool)[0]
+    assert told["metadata"]["name"] == "told-approval"
+    assert told["metadata"]["ownerReferences"][0]["name"] == "told"
+    assert told["spec"]["priority"] == "high"
 
 
 def test_a_step_waits_at_its_gate_while_others_go_on(kubectl: Kubectl) -> None:
@@ -139,11 +201,54 @@ def test_a_gate_that_is_rejected_fails_its_step(kubectl: Kubectl) -> None:
     assert "rejected by bob: not today" in status["message"]
 
 
-def asking(name: str, *, timeout: str = "10m") -> Object:
+def asking(name: str, step: Object | None = None, *, timeout: str = "10m") -> Object:
     """Return a workflow of one step that asks for approval."""
-    made = workflow(name, [notify("only")])
+    made = workflow(name, [step or notify("only")])
     made["spec"]["executionStrategy"] = {"approvalRequired": True, "approvalTimeout": timeout}
     return made
+
+
+def insert(kubectl: Kubectl, name: str, step: str, *, seen: int) -> None:
+    """Append an adjustment that puts in one step, and wait until the plan has it."""
+    adaptive = kubectl.get("wfe", name)["spec"]["adaptiveOrchestration"]
+    more = {"name": f"more-{step}", "insert": [{"step": notify(step)}]}
+    grown = {"adjustments": [*adaptive.get("adjustments", []), more]}
+    patch = {"spec": {"adaptiveOrchestration": grown}}
+    kubectl.ok("patch", "wfe", name, "--type=merge", "-p", json.dumps(patch))
+    eventually(
+        lambda: kubectl.get("wfe", name), lambda wfe: wfe["status"]["planRevision"] == seen + 1
+    )
+
+
+def newest(kubectl: Kubectl, name: str, *earlier: Object) -> Object:
+    """Wait for one more request about a workflow than there were and return it."""
+    known = {each["metadata"]["name"] for each in earlier}
+    (found,) = eventually(
+        lambda: [r for r in requests(kubectl, name) if r["metadata"]["name"] not in known], bool
+    )
+    return found
+
+
+def phase(kubectl: Kubectl, name: str) -> str:
+    found: str = kubectl.get("wfe", name)["status"]["phase"]
+    return found
+
+
+def message_of_others(name: str) -> Object:
+    """Return a NotificationRequest that no workflow has left."""
+    return {
+        "apiVersion": "notification.kubernaut.ai/v1alpha1",
+        "kind": "NotificationRequest",
+        "metadata": {"name": name},
+        "spec": {
+            "type": "simple",
+            "priority": "low",
+            "recipients": [{"slack": "#others"}],
+            "subject": "something else",
+            "body": "something else",
+            "channels": ["console"],
+        },
+    }
 
 
 def requests(kubectl: Kubectl, workflow_name: str) -> list[Object]:

@@ -5,40 +5,33 @@ asked stands in the status before the request exists, so that whoever asks asks 
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from hashlib import sha256
-from typing import Any, Final, TypeVar
+from datetime import datetime
+from typing import Final
 
 import msgspec
 
-from shared.api.approval import AIApprovalRequest, ApprovalSpec, ApprovalStatus
+from services.planner.core.requests import WHOLE_PLAN, question
+from shared.api.approval import AIApprovalRequest, ApprovalStatus
+from shared.api.approval import Decision as Answer
 from shared.api.enums import StepPhase, StepReason
-from shared.api.meta import (
-    CORRELATION_ANNOTATION,
-    SUBMITTED_BY_ANNOTATION,
-    WORKFLOW_UID_LABEL,
-    NamedRef,
-    ObjectMeta,
-)
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import Step
 from shared.api.workflow_status import Approval, Decision, ExecutionPlan, StepStatus, WorkflowStatus
 from shared.limits import Limits
-from shared.workflow import durations
-from shared.workflow.definition import definition_of
-from shared.workflow.executions import correlation_of, owner_of
-from shared.workflow.graph import step_numbers
 from shared.workflow.readiness import WAITING_PHASES
 
-AnyDecision = TypeVar("AnyDecision", bound=Decision)
-WHOLE_PLAN: Final = ""
-"""Stands for the plan where a step is named otherwise."""
-_MAX_LINE: Final = 256
-_MAX_NAME: Final = 253
+EXPIRER: Final = "mendflow-planner"
+_MAX_MESSAGE: Final = 256
 _DENIED: Final = {
     "Rejected": StepReason.APPROVAL_REJECTED,
     "Expired": StepReason.APPROVAL_EXPIRED,
 }
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What the request for one plan or step says: an answer, or why there can be none yet."""
+
+    digest: str
+    status: ApprovalStatus
 
 
 def needed(
@@ -54,7 +47,7 @@ def needed(
     reason = _why(workflow, plan, limits)
     if not reason:
         return Approval(gates=before.gates)
-    asked = _asked(workflow, plan.digest, WHOLE_PLAN, reason, limits, now=now)
+    asked = question(workflow, plan.digest, WHOLE_PLAN, reason, limits, now=now)
     return Approval(
         required=True,
         reason=asked.reason,
@@ -82,7 +75,7 @@ def with_gates(
     if not waiting:
         return None
     gates = {
-        name: _asked(
+        name: question(
             workflow, plan.digest, name, f"step {name} waits for approval", limits, now=now
         )
         for name in waiting
@@ -108,89 +101,70 @@ def pending(workflow: WorkflowExecution) -> dict[str, Decision]:
     }
 
 
-def request_for(
-    workflow: WorkflowExecution, step: str, asked: Decision, limits: Limits
-) -> AIApprovalRequest:
-    """Return the question that is put to people; the same however often it is made."""
-    meta, plan = workflow.metadata, workflow.status.execution_plan
-    timeout = _timeout(workflow, limits)
-    name = asked.request_ref.name if asked.request_ref else _name(workflow, asked.digest, step)
-    return AIApprovalRequest(
-        metadata=ObjectMeta(
-            name=name,
-            namespace=meta.namespace,
-            labels={WORKFLOW_UID_LABEL: str(meta.uid)},
-            annotations={CORRELATION_ANNOTATION: correlation_of(workflow)},
-            owner_references=[owner_of(workflow)],
-        ),
-        spec=ApprovalSpec(
-            workflow_execution_ref=NamedRef(name=meta.name, namespace=meta.namespace, uid=meta.uid),
-            plan_hash=asked.digest,
-            step=step,
-            reason=asked.reason,
-            total_steps=workflow.status.total_steps,
-            threshold=limits.approval_threshold,
-            requested_at=expiry(asked) - timeout,
-            timeout=f"{int(timeout.total_seconds() * 1000)}ms",
-            submitted_by=meta.annotations.get(SUBMITTED_BY_ANNOTATION, ""),
-            changes=_changes(workflow, step),
-            irreversible=[
-                each for each in (plan.irreversible if plan else []) if step in {WHOLE_PLAN, each}
-            ],
-            remediation_request_ref=workflow.spec.remediation_request_ref,
-        ),
-    )
+def expired(request: AIApprovalRequest, *, obstacle: str, now: datetime) -> ApprovalStatus:
+    """Return the answer for people who gave none in time.
 
-
-def expiry(asked: Decision) -> datetime:
-    """Return when waiting for an answer ends; whatever was asked has that time."""
-    if asked.expires_at is None:
-        message = "nobody was asked"
-        raise ValueError(message)
-    return asked.expires_at
-
-
-def is_answer(request: AIApprovalRequest, wanted: AIApprovalRequest) -> bool:
-    """Return whether a request found under our name asks what we ask."""
-    found, ours = request.spec, wanted.spec
-    owners = {owner.uid for owner in request.metadata.owner_references}
-    return wanted.metadata.owner_references[0].uid in owners and (found.plan_hash, found.step) == (
-        ours.plan_hash,
-        ours.step,
+    Args:
+        request: what they were asked.
+        obstacle: why they could give none, if that is so.
+        now: when time was up.
+    """
+    message = f"nobody decided within {request.spec.timeout}"
+    return ApprovalStatus(
+        decision=Answer.EXPIRED,
+        decided_by=EXPIRER,
+        decided_at=now,
+        message=f"{message}; {obstacle}" if obstacle else message,
+        method="timeout",
     )
 
 
 def answered(
-    workflow: WorkflowExecution, answers: Mapping[str, ApprovalStatus]
+    workflow: WorkflowExecution, heard: Mapping[str, Heard], *, now: datetime
 ) -> WorkflowStatus | None:
-    """Return the status with answers written down, or None when there is nothing new.
+    """Return the status with what was heard written down, or None when nothing is new.
 
-    A plan that was denied before anything ran leaves no step waiting.
+    What was heard about another plan than the present one counts for nothing. A plan that
+    was denied before anything ran leaves no step waiting.
     """
-    open_ = pending(workflow)
-    news = {name: status for name, status in answers.items() if name in open_ and status.decision}
+    news = news_in(workflow, heard, now=now)
     approval = workflow.status.approval
     if not news or approval is None:
         return None
-    gates = {
-        name: _told(gate, news[name]) if name and name in news else gate
-        for name, gate in approval.gates.items()
-    }
-    after = msgspec.structs.replace(approval, gates=gates)
-    steps = workflow.status.steps
-    if WHOLE_PLAN in news:
-        after = _told(after, news[WHOLE_PLAN])
-        steps = _denied(steps, after)
+    gates = {name: gate for name, gate in news.items() if name != WHOLE_PLAN}
+    whole = news.get(WHOLE_PLAN, approval)
+    after = msgspec.structs.replace(
+        approval,
+        gates=approval.gates | gates,
+        decision=whole.decision,
+        decided_by=whole.decided_by,
+        decided_at=whole.decided_at,
+        message=whole.message,
+    )
+    steps = _denied(workflow.status.steps, after)
     return msgspec.structs.replace(workflow.status, approval=after, steps=steps)
 
 
-def _told(asked: AnyDecision, status: ApprovalStatus) -> AnyDecision:
+def news_in(
+    workflow: WorkflowExecution, heard: Mapping[str, Heard], *, now: datetime
+) -> dict[str, Decision]:
+    """Return the open questions of a workflow that were answered, or otherwise changed."""
+    open_ = pending(workflow)
+    told = {
+        name: _told(open_[name], each.status, now=now)
+        for name, each in heard.items()
+        if name in open_ and open_[name].digest == each.digest
+    }
+    return {name: each for name, each in told.items() if each != open_[name]}
+
+
+def _told(asked: Decision, status: ApprovalStatus, *, now: datetime) -> Decision:
     return msgspec.structs.replace(
         asked,
         decision=str(status.decision),
         decided_by=status.decided_by,
-        decided_at=status.decided_at,
-        message=status.message[:_MAX_LINE],
+        decided_at=(status.decided_at or now) if status.decision else None,
+        message=status.message[:_MAX_MESSAGE],
     )
 
 
@@ -219,55 +193,3 @@ def _why(workflow: WorkflowExecution, plan: ExecutionPlan, limits: Limits) -> st
 
 def _is_for(gate: Decision | None, plan: ExecutionPlan) -> bool:
     return gate is not None and gate.digest == plan.digest
-
-
-def _asked(
-    workflow: WorkflowExecution,
-    digest: str,
-    step: str,
-    reason: str,
-    limits: Limits,
-    *,
-    now: datetime,
-) -> Decision:
-    name = _name(workflow, digest, step)
-    return Decision(
-        reason=reason,
-        digest=digest,
-        request_ref=NamedRef(name=name, namespace=workflow.metadata.namespace),
-        expires_at=now + _timeout(workflow, limits),
-    )
-
-
-def _timeout(workflow: WorkflowExecution, limits: Limits) -> timedelta:
-    own = workflow.spec.execution_strategy.approval_timeout
-    return durations.parse(own) if own else limits.approval_timeout
-
-
-def _name(workflow: WorkflowExecution, digest: str, step: str) -> str:
-    meta = workflow.metadata
-    identity = sha256(f"{meta.uid}/{digest}/{step}".encode()).hexdigest()[:8]
-    suffix = f"-approval-{identity}"
-    return meta.name[: _MAX_NAME - len(suffix)].rstrip("-.") + suffix
-
-
-def _changes(workflow: WorkflowExecution, only: str) -> list[str]:
-    definition = definition_of(workflow)
-    numbers = step_numbers(definition)
-    return [
-        _line(numbers[step.name], step)
-        for step in definition.steps
-        if only in {WHOLE_PLAN, step.name}
-    ]
-
-
-def _line(number: int, step: Step) -> str:
-    given: dict[str, Any] = next(
-        (each for each in msgspec.to_builtins(step.parameters).values() if each is not None), {}
-    )
-    words = [
-        f"{key}={value}"
-        for key, value in given.items()
-        if value != "" and not isinstance(value, dict)
-    ]
-    return f"{number} {step.name}: {step.action} {' '.join(words)}".strip()[:_MAX_LINE]

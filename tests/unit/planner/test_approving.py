@@ -5,12 +5,15 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from services.planner.core import approving
+from services.planner.core import approving, requests
+from services.planner.core.approving import Heard
+from services.planner.core.requests import WHOLE_PLAN
 from shared.api.approval import ApprovalStatus
 from shared.api.approval import Decision as Answer
 from shared.api.enums import Phase, StepPhase, StepReason
+from shared.api.parameters import Parameters, TargetResource, WaitForCondition
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import ExecutionStrategy
+from shared.api.workflow_spec import ExecutionStrategy, Step
 from shared.api.workflow_status import WorkflowStatus
 from shared.limits import Limits
 from shared.workflow.phases import derive
@@ -32,6 +35,18 @@ def at(workflow: WorkflowExecution, status: WorkflowStatus) -> WorkflowExecution
     return msgspec.structs.replace(workflow, status=derive(workflow, status, now=NOW))
 
 
+def told(workflow: WorkflowExecution, status: ApprovalStatus) -> WorkflowExecution | None:
+    """Return the workflow after its present question about the plan has this answer."""
+    heard = heard_of(workflow, status)
+    after = approving.answered(workflow, heard, now=NOW)
+    return None if after is None else at(workflow, after)
+
+
+def heard_of(workflow: WorkflowExecution, status: ApprovalStatus) -> dict[str, Heard]:
+    assert workflow.status.approval is not None
+    return {WHOLE_PLAN: Heard(digest=workflow.status.approval.digest, status=status)}
+
+
 def steps(count: int) -> WorkflowExecution:
     return make_workflow([notify_step(f"s{n}") for n in range(count)])
 
@@ -48,9 +63,9 @@ def test_what_is_asked_is_the_same_however_often_it_is_asked() -> None:
     workflow = asked(make_workflow([scale_step("web", replicas=4)], strategy=ASKING))
     (step, question), *_ = approving.pending(workflow).items()
 
-    request = approving.request_for(workflow, step, question, LIMITS)
+    request = requests.request_for(workflow, step, question, LIMITS)
 
-    assert request == approving.request_for(workflow, step, question, LIMITS)
+    assert request == requests.request_for(workflow, step, question, LIMITS)
     assert request.spec.requested_at == NOW
     assert question.expires_at == NOW + timedelta(minutes=2)
     assert request.spec.changes == ["1 web: scale_deployment deployment=web replicas=4"]
@@ -68,23 +83,31 @@ def test_row_36_each_answer_has_its_end(decision: Answer, phase: Phase, step: St
     workflow = asked(make_workflow([scale_step("web")], strategy=ASKING))
     answer = ApprovalStatus(decision=decision, decided_by="bob", decided_at=NOW)
 
-    status = approving.answered(workflow, {approving.WHOLE_PLAN: answer})
+    after = told(workflow, answer)
 
-    assert status is not None
-    after = at(workflow, status)
+    assert after is not None
     assert after.status.phase is phase
     assert after.status.steps[0].phase is step
     assert after.status.approval is not None
     assert after.status.approval.decided_by == "bob"
-    assert approving.answered(after, {approving.WHOLE_PLAN: answer}) is None
+    assert told(after, answer) is None
+
+
+def test_an_answer_without_a_time_has_that_of_its_reading() -> None:
+    workflow = asked(make_workflow([scale_step("web")], strategy=ASKING))
+
+    after = told(workflow, ApprovalStatus(decision=Answer.APPROVED, decided_by="bob"))
+
+    assert after is not None
+    assert after.status.approval is not None
+    assert after.status.approval.decided_at == NOW
 
 
 def test_row_37_another_plan_needs_another_answer() -> None:
     workflow = asked(make_workflow([scale_step("web")], strategy=ASKING))
     answer = ApprovalStatus(decision=Answer.APPROVED, decided_by="bob", decided_at=NOW)
-    status = approving.answered(workflow, {approving.WHOLE_PLAN: answer})
-    assert status is not None
-    approved = at(workflow, status)
+    approved = told(workflow, answer)
+    assert approved is not None
     plan = approved.status.execution_plan
     assert plan is not None
 
@@ -98,16 +121,75 @@ def test_row_37_another_plan_needs_another_answer() -> None:
     assert other.request_ref != same.request_ref
 
 
+def test_row_37_an_answer_that_was_read_before_the_plan_changed_counts_for_nothing() -> None:
+    workflow = asked(make_workflow([scale_step("web")], strategy=ASKING))
+    answer = ApprovalStatus(decision=Answer.APPROVED, decided_by="bob", decided_at=NOW)
+    heard = heard_of(workflow, answer)
+    plan = workflow.status.execution_plan
+    assert plan is not None
+    other = msgspec.structs.replace(plan, digest="f" * 64)
+    renewed = approving.needed(workflow, other, LIMITS, now=NOW)
+    status = msgspec.structs.replace(workflow.status, execution_plan=other, approval=renewed)
+
+    assert approving.answered(at(workflow, status), heard, now=NOW) is None
+
+
+def test_what_keeps_people_from_answering_is_told_and_taken_back() -> None:
+    workflow = asked(make_workflow([scale_step("web")], strategy=ASKING))
+
+    kept = told(workflow, ApprovalStatus(message="delete it"))
+
+    assert kept is not None
+    assert kept.status.phase is Phase.AWAITING_APPROVAL
+    assert kept.status.message == "the workflow asks for approval; delete it"
+    assert told(kept, ApprovalStatus(message="delete it")) is None
+    again = told(kept, ApprovalStatus())
+    assert again is not None
+    assert again.status.approval == workflow.status.approval
+
+
+def test_who_did_not_answer_has_answered() -> None:
+    workflow = asked(make_workflow([scale_step("web")], strategy=ASKING))
+    (step, question), *_ = approving.pending(workflow).items()
+    request = requests.request_for(workflow, step, question, LIMITS)
+
+    assert approving.expired(request, obstacle="", now=NOW).message == "nobody decided within 120s"
+    kept = approving.expired(request, obstacle="delete it", now=NOW)
+    assert kept.message == "nobody decided within 120s; delete it"
+
+
+def test_people_see_what_a_step_does_to_what() -> None:
+    workflow = asked(make_workflow([wait_step("web")], strategy=ASKING))
+    (step, question), *_ = approving.pending(workflow).items()
+
+    (line,) = requests.request_for(workflow, step, question, LIMITS).spec.changes
+
+    assert line == "1 web: wait_for_condition kind=Deployment name=web condition=Available"
+
+
+def wait_step(name: str) -> Step:
+    wanted = WaitForCondition(
+        target_resource=TargetResource(kind="Deployment", name=name), condition="Available"
+    )
+    return Step(
+        name=name,
+        action="wait_for_condition",
+        parameters=Parameters(wait_for_condition=wanted),
+    )
+
+
 def test_a_request_of_another_plan_or_workflow_is_no_answer() -> None:
     workflow = asked(make_workflow([scale_step("web")], strategy=ASKING))
     (step, question), *_ = approving.pending(workflow).items()
-    ours = approving.request_for(workflow, step, question, LIMITS)
+    ours = requests.request_for(workflow, step, question, LIMITS)
     other = msgspec.structs.replace(ours.spec, plan_hash="f" * 64)
     stranger = msgspec.structs.replace(ours.metadata, owner_references=[])
+    by_nobody = msgspec.structs.replace(ours.spec, submitted_by="somebody else")
 
-    assert approving.is_answer(ours, ours)
-    assert not approving.is_answer(msgspec.structs.replace(ours, spec=other), ours)
-    assert not approving.is_answer(msgspec.structs.replace(ours, metadata=stranger), ours)
+    assert requests.is_ours(ours, ours)
+    assert not requests.is_ours(msgspec.structs.replace(ours, spec=other), ours)
+    assert not requests.is_ours(msgspec.structs.replace(ours, metadata=stranger), ours)
+    assert not requests.is_ours(msgspec.structs.replace(ours, spec=by_nobody), ours)
 
 
 def test_a_gate_is_asked_for_once_and_again_for_another_plan() -> None:
