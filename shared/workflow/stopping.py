@@ -15,14 +15,17 @@ _DENIED: Final = {
 
 
 def critical_failure(workflow: WorkflowExecution) -> StepStatus | None:
-    """Return the first failed step (in plan order) that is neither tolerated nor handled."""
+    """Return the failed step, neither tolerated nor handled, that ends the workflow.
+
+    That is the one written down; before that, the first in plan order.
+    """
     failed = {step.name: step for step in workflow.status.steps if step.phase is StepPhase.FAILED}
     if not failed:
         return None
     tolerated = {step.name for step in definition_of(workflow).steps if not step.critical_step}
     plan = workflow.status.execution_plan
-    planned = [failed[name] for name in (plan.order if plan else ()) if name in failed]
-    for step in planned or failed.values():
+    order = (workflow.status.failed_step, *(plan.order if plan else failed))
+    for step in (failed[name] for name in order if name in failed):
         if step.name not in tolerated and not is_handled(workflow, step):
             return step
     return None

@@ -204,6 +204,7 @@ def test_row_98_recovery_fields(ended: dict[str, Object]) -> None:
 
     assert status["failedStep"] in set("cde")
     assert status["failedAction"] == "update_image"
+    assert status["message"].startswith(f"step {status['failedStep']} failed: ")
     assert status["errorType"] == "validation_error"
     snapshot = status["executionSnapshot"]
     assert sorted(snapshot["completedSteps"]) == ["a", "b"]

@@ -39,6 +39,17 @@ def test_row_41_the_first_failure_in_plan_order_is_the_one_that_is_named() -> No
     assert failed.name == "early"
 
 
+def test_the_failure_that_was_written_down_stays_the_one_that_is_named() -> None:
+    workflow = _workflow(
+        [scale_step("a"), scale_step("b")], {"a": FAILED, "b": FAILED}, failed_step="b"
+    )
+
+    failed = critical_failure(workflow)
+
+    assert failed is not None
+    assert failed.name == "b"
+
+
 def test_a_tolerated_failure_stops_nothing() -> None:
     steps = [scale_step("a", critical=False), scale_step("b")]
 
