@@ -13,6 +13,7 @@ from shared.api.enums import (
     SETTLED_STEP_PHASES,
     Phase,
     RollbackPhase,
+    StepPhase,
     StepReason,
 )
 from shared.api.workflow import WorkflowExecution
@@ -118,7 +119,7 @@ def _is_retried(status: WorkflowStatus, *, stopped: bool) -> bool:
 
 
 def derive(workflow: WorkflowExecution, after: WorkflowStatus, *, now: datetime) -> WorkflowStatus:
-    """Return `after` with everything derived filled in: phase, conditions, time held.
+    """Return `after` with everything derived filled in: phase, conditions, counts, time held.
 
     Raises:
         IllegalTransitionError: when the phase cannot be reached from the present one.
@@ -141,6 +142,7 @@ def derive(workflow: WorkflowExecution, after: WorkflowStatus, *, now: datetime)
         reason=reason,
         message=message,
         conditions=conditions,
+        skipped_steps=sum(step.phase is StepPhase.SKIPPED for step in after.steps),
         observed_generation=generation,
     )
 

@@ -21,6 +21,7 @@ DERIVED: Final = frozenset(
         "observed_generation",
         "held_since",
         "held_seconds",
+        "skipped_steps",
     }
 )
 
@@ -47,7 +48,6 @@ _FIELDS: Final[Mapping[Service, frozenset[str]]] = {
             "active_steps",
             "current_step",
             "queued_steps",
-            "skipped_steps",
             "execution_start_time",
         }
     ),

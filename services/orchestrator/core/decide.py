@@ -207,7 +207,6 @@ def _counted(
         active_steps=len(after.tokens),
         current_step=next((s.name for s in after.steps if s.name in after.tokens), ""),
         queued_steps=len(queued),
-        skipped_steps=sum(step.phase is StepPhase.SKIPPED for step in after.steps),
         execution_start_time=before.execution_start_time or (now if after.tokens else None),
     )
     if counted == before:

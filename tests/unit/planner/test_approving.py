@@ -88,6 +88,7 @@ def test_row_36_each_answer_has_its_end(decision: Answer, phase: Phase, step: St
     assert after is not None
     assert after.status.phase is phase
     assert after.status.steps[0].phase is step
+    assert after.status.skipped_steps == (step is StepPhase.SKIPPED)
     assert after.status.approval is not None
     assert after.status.approval.decided_by == "bob"
     assert told(after, answer) is None
