@@ -17,6 +17,10 @@ LIMITS_CONFIG_MAP: Final = "kubernaut-workflowexecution-config"
 TIMEOUTS_CONFIG_MAP: Final = "workflow-execution-config"
 
 
+Problems = dict[str, str]
+"""What is wrong, by the key that it stands under."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Every limit, with its default."""
 
@@ -48,6 +52,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 _BOUNDS: Final = {"max_steps": (1, 100), "max_dependency_depth": (1, 100), "qps": (0, 100_000)}
 _OTHERWISE: Final = (1, 10_000)
+_HOURS: Final = 8760
+_LONGEST: Final = timedelta(hours=_HOURS)
+_SHOWN: Final = 64
+"""Characters of a value without sense that a message repeats."""
 _ALIASES: Final = {
     "max-concurrent-steps": "max_parallel_steps",
     "complexity-approval-threshold": "approval_threshold",
@@ -59,7 +67,7 @@ _KEYS: Final = {name.replace("_", "-"): name for name in Limits.__struct_fields_
 
 def merged(
     base: Limits, in_force: Limits, data: Mapping[str, str], *, pinned: frozenset[str]
-) -> tuple[Limits, list[str]]:
+) -> tuple[Limits, Problems]:
     """Return the limits that ConfigMaps ask for, and what is wrong with them.
 
     Args:
@@ -69,18 +77,18 @@ def merged(
         pinned: fields that the environment sets; no ConfigMap changes them.
     """
     values: dict[str, Any] = {}
-    problems: list[str] = []
+    problems: Problems = {}
     for key, text in data.items():
         field = _KEYS.get(key)
         if field is None:
-            problems.append(f"{key}: there is no such limit; use {', '.join(sorted(_KEYS))}")
+            problems[key] = f"there is no such limit; use {', '.join(sorted(_KEYS))}"
         elif field not in pinned:
             kept = getattr(in_force, field)
             try:
                 values[field] = _parsed(field, text)
             except ValueError as error:
                 values[field] = kept
-                problems.append(f"{key}: {error}; {_shown(kept)} stays in force")
+                problems[key] = f"{error}; {_shown(kept)} stays in force"
     return msgspec.structs.replace(base, **values), problems
 
 
@@ -106,7 +114,7 @@ class LiveLimits:
         """Tell a listener of each change from now on."""
         self._listeners.append(listener)
 
-    def take(self, data: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    def take(self, data: Mapping[str, str]) -> tuple[list[str], Problems]:
         """Put in force what ConfigMaps ask for; return what changed, and what is wrong."""
         after, problems = merged(self._base, self.current, data, pinned=self._pinned)
         changes = difference(self.current, after)
@@ -118,11 +126,11 @@ class LiveLimits:
 
 
 def _parsed(field: str, text: str) -> float | timedelta:
-    default = getattr(Limits(), field)
+    default, shown = getattr(Limits(), field), text[:_SHOWN]
     if isinstance(default, timedelta):
         length = durations.parse(text.strip())
-        if length <= timedelta(0):
-            raise ValueError(f"{text!r} must be more than zero")
+        if not timedelta(0) < length <= _LONGEST:
+            raise ValueError(f"{shown!r} must be more than zero, and {_HOURS}h at most")
         return length
     lowest, highest = _BOUNDS.get(field, _OTHERWISE)
     kind = type(default)
@@ -130,9 +138,9 @@ def _parsed(field: str, text: str) -> float | timedelta:
         value: float = kind(text.strip())
     except ValueError:
         word = "number" if kind is float else "whole number"
-        raise ValueError(f"{text!r} is no {word}") from None
+        raise ValueError(f"{shown!r} is no {word}") from None
     if not lowest <= value <= highest:
-        raise ValueError(f"{text!r} must be from {lowest} to {highest}")
+        raise ValueError(f"{shown!r} must be from {lowest} to {highest}")
     return value
 
 

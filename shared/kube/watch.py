@@ -32,12 +32,25 @@ class ListWatch:
         namespace: str,
         clock: Clock,
         on_reconnect: Callable[[], None] = lambda: None,
+        on_listed: Callable[[], None] = lambda: None,
     ) -> None:
+        """Build it.
+
+        Args:
+            cluster: where the objects are.
+            kind: what to follow.
+            namespace: where; empty is everywhere.
+            clock: says when to list anew.
+            on_reconnect: called whenever a watch ended, before the next one.
+            on_listed: called when all changes of a list were taken, or it was refused: what
+                can be known is known.
+        """
         self._cluster = cluster
         self._kind = kind
         self._namespace = namespace
         self._clock = clock
         self._on_reconnect = on_reconnect
+        self._on_listed = on_listed
         self._known: dict[str, Object] = {}
         self._version = ""
         self._relist_at = 0.0
@@ -53,6 +66,7 @@ class ListWatch:
                 if not self._version or self._clock.monotonic() >= self._relist_at:
                     for change in await self._list():
                         yield change
+                    self._on_listed()
                 async for change in self._follow():
                     delay = 0.0
                     yield change
@@ -64,6 +78,7 @@ class ListWatch:
             except MendflowError as error:
                 self._version, delay = "", _BACKOFF_S[1]
                 self._tell_once(error)
+                self._on_listed()
             self._on_reconnect()
             await asyncio.sleep(jitter.around(delay, by=0.5))
 

@@ -1,5 +1,6 @@
 """Follows the ConfigMaps that hold limits, and puts their values in force without a restart."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -9,10 +10,11 @@ from shared.api.groups import CONFIG_MAP
 from shared.api.meta import ObjectMeta
 from shared.kube.port import Object
 from shared.kube.watch import ListWatch
-from shared.limits import LIMITS_CONFIG_MAP, TIMEOUTS_CONFIG_MAP
+from shared.limits import LIMITS_CONFIG_MAP, TIMEOUTS_CONFIG_MAP, Problems
 from shared.worker.context import Context
 
 _NAMES: Final = (LIMITS_CONFIG_MAP, TIMEOUTS_CONFIG_MAP)
+"""Where both hold one key, the later one here wins."""
 
 
 class ConfigMapRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,36 +33,56 @@ class LimitsWatch:
         self._context = context
         self._on_change = on_change
         self._found: dict[str, Object] = {}
+        self.read = asyncio.Event()
+        """Set once what stands in the ConfigMaps is in force, or cannot be known."""
 
     async def run(self) -> None:
         """Follow until cancelled; without the right to, the limits stay as they are."""
         context = self._context
         watch = ListWatch(
-            context.cluster, CONFIG_MAP, namespace=context.system_namespace, clock=context.clock
+            context.cluster,
+            CONFIG_MAP,
+            namespace=context.system_namespace,
+            clock=context.clock,
+            on_listed=self.read.set,
         )
         async for change in watch.changes():
-            name = change.object["metadata"]["name"]
-            if name not in _NAMES:
-                continue
-            if change.type == "DELETED":
-                self._found.pop(name, None)
-            else:
-                self._found[name] = change.object
-            self._take(change.object)
+            self._take(change.object, gone=change.type == "DELETED")
 
-    def _take(self, changed: Object) -> None:
-        context = self._context
-        data: dict[str, str] = {}
-        for found in self._found.values():
-            data |= found.get("data") or {}
-        changes, problems = context.limits.take(data)
+    def _take(self, changed: Object, *, gone: bool) -> None:
         name = changed["metadata"]["name"]
-        log = context.log.bind(config_map=name)
-        context.metrics.config_reloaded("refused" if problems else "taken")
+        if name not in _NAMES:
+            return
+        if gone:
+            self._found.pop(name, None)
+        else:
+            self._found[name] = changed
+        changes, problems = self._context.limits.take(self._data())
         if changes:
-            log.info("limits changed", changes=changes)
+            self._context.log.info("limits changed", config_map=name, changes=changes)
             self._on_change()
-        if problems:
-            log.warning("limits refused", problems=problems)
-            about = ConfigMapRef(metadata=msgspec.convert(changed["metadata"], ObjectMeta))
-            context.recorder.warning(about, reason="InvalidLimit", message="; ".join(problems))
+        here = _data(changed) if not gone else {}
+        self._tell(changed, {key: why for key, why in problems.items() if key in here})
+
+    def _data(self) -> dict[str, str]:
+        data: dict[str, str] = {}
+        for name in _NAMES:
+            data |= _data(self._found.get(name, {}))
+        return data
+
+    def _tell(self, about: Object, problems: Problems) -> None:
+        """Say what was refused of a ConfigMap, where people look for it."""
+        context = self._context
+        context.metrics.config_reloaded("refused" if problems else "taken")
+        if not problems:
+            return
+        meta = msgspec.convert(about["metadata"], ObjectMeta)
+        told = [f"{key}: {why}" for key, why in problems.items()]
+        context.log.warning("limits refused", config_map=meta.name, problems=told)
+        context.recorder.warning(
+            ConfigMapRef(metadata=meta), reason="InvalidLimit", message="; ".join(told)
+        )
+
+
+def _data(item: Object) -> dict[str, str]:
+    return dict(item.get("data") or {})

@@ -173,10 +173,13 @@ class Process:
         """Work until told to stop, then end what is in hand within the time for that."""
         loop = asyncio.get_running_loop()
         stopping = loop.create_task(self._stopping.wait())
-        working = [loop.create_task(bus.run()), loop.create_task(runnable.run())]
+        working = [loop.create_task(bus.run())]
         if context.service in _LIMITED:
             watch = LimitsWatch(context, on_change=runnable.resync_now)
             working.append(loop.create_task(watch.run()))
+            working.append(loop.create_task(_after(watch.read, runnable)))
+        else:
+            working.append(loop.create_task(runnable.run()))
         try:
             done, _ = await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
@@ -272,6 +275,11 @@ _MANAGERS: Final = {
 
 def _check(service: Service) -> str:
     return f"crds-{service}"
+
+
+async def _after(event: asyncio.Event, runnable: Runnable) -> None:
+    await event.wait()
+    await runnable.run()
 
 
 def finisher(
