@@ -69,6 +69,7 @@ def _problem(workflow: WorkflowExecution, adjustment: Adjustment, limits: Limits
         _as_written(workflow, candidate),
         max_steps=limits.max_steps,
         max_depth=limits.max_dependency_depth,
+        longest_undo=limits.rollback_step_timeout,
     )
     if not defects:
         return ""

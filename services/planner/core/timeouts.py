@@ -27,8 +27,13 @@ def step_timeout(step: Step) -> timedelta:
     return durations.parse(step.timeout) if step.timeout is not None else default_timeout(step)
 
 
-def duration_defects(step: Step) -> list[Defect]:
-    """Return the durations of a step that are unreadable, zero or too long."""
+def duration_defects(step: Step, *, longest_undo: timedelta) -> list[Defect]:
+    """Return the durations of a step that are unreadable, zero or too long.
+
+    Args:
+        step: The step to look at.
+        longest_undo: What one try of an undo may take; a longer one would be cut silently.
+    """
     problems = {"timeout": _timeout_problem(step)}
     if step.retry_policy is not None:
         policy = step.retry_policy
@@ -37,7 +42,7 @@ def duration_defects(step: Step) -> list[Defect]:
     if step.rollback is not None and step.rollback.timeout is not None:
         problems["rollback.timeout"] = _positive_problem(
             step.rollback.timeout, "an undo needs time to run"
-        )
+        ) or _excess(step.rollback.timeout, longest_undo)
     return [
         Defect(
             path=step_path(step.name, field=field),
@@ -88,11 +93,16 @@ def _timeout_problem(step: Step) -> str:
         return _unreadable(step.timeout)
     if length <= timedelta(0):
         return "a step needs time to run; set more than zero, or remove it for the default"
-    limit = max(MAX_TIMEOUT, default_timeout(step))
-    minutes = f"{limit.total_seconds() / 60:g}m"
-    return (
-        f"{step.timeout} is longer than {minutes}; set {minutes} or less" if length > limit else ""
-    )
+    return _excess(step.timeout, max(MAX_TIMEOUT, default_timeout(step)))
+
+
+def _excess(text: str, limit: timedelta) -> str:
+    length = _length(text)
+    if length is None or length <= limit:
+        return ""
+    minutes, rest = divmod(limit, timedelta(minutes=1))
+    longest = f"{limit.total_seconds():g}s" if rest else f"{minutes}m"
+    return f"{text} is longer than {longest}; set {longest} or less"
 
 
 def _unreadable(text: str) -> str:

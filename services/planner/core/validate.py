@@ -7,6 +7,7 @@ ones of names and references first, since the first gives the workflow its reaso
 import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from services.planner.core.actions import action_defects, undo_defects
@@ -28,7 +29,11 @@ _SHOWN: Final = 10
 
 
 def validate(
-    workflow: WorkflowExecution, *, max_steps: int = 100, max_depth: int = 100
+    workflow: WorkflowExecution,
+    *,
+    max_steps: int = 100,
+    max_depth: int = 100,
+    longest_undo: timedelta = timedelta(minutes=5),
 ) -> list[Defect]:
     """Return every defect of the definition; an empty list means it can be planned.
 
@@ -36,6 +41,7 @@ def validate(
         workflow: The workflow, decoded.
         max_steps: Steps a workflow may have; above it, nothing else is looked at.
         max_depth: Batches a plan may have, one after the other.
+        longest_undo: What one try of an explicit undo may take.
     """
     spec = workflow.spec
     definition = spec.workflow_definition
@@ -52,7 +58,7 @@ def validate(
     for step in definition.steps:
         found += action_defects(step, namespace=workflow.metadata.namespace)
         found += undo_defects(step, namespace=workflow.metadata.namespace)
-        found += duration_defects(step)
+        found += duration_defects(step, longest_undo=longest_undo)
         found += unsupported_in_step(step)
     found += deadline_defects(spec)
     found += unsupported_in_spec(spec)

@@ -1,5 +1,6 @@
 """Each defect of a definition is found, at its path, under its reason."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -256,10 +257,6 @@ def test_all_defects_are_reported_at_once_references_first() -> None:
 STEP_CHANGES: dict[str, dict[str, Any]] = {
     "preConditions": {"pre_conditions": [CONDITION]},
     "postConditions": {"post_conditions": [CONDITION]},
-    "runIf": {"run_if": "true"},
-    "skipIf": {"skip_if": "false"},
-    "requiresApproval": {"requires_approval": True},
-    "rollback": {"rollback": StepRollback(action="notify_only", parameters=Parameters())},
     "targetCluster": {"target_cluster": "east"},
 }
 SPEC_CHANGES: dict[str, dict[str, Any]] = {
@@ -267,9 +264,6 @@ SPEC_CHANGES: dict[str, dict[str, Any]] = {
     "executionStrategy.dryRunFirst": {"execution_strategy": ExecutionStrategy(dry_run_first=True)},
     "executionStrategy.safetyChecks": {
         "execution_strategy": ExecutionStrategy(safety_checks=[SafetyCheck(type="rbac")])
-    },
-    "executionStrategy.approvalRequired": {
-        "execution_strategy": ExecutionStrategy(approval_required=True)
     },
 }
 
@@ -290,6 +284,38 @@ def test_a_deadline_and_retries_can_be_planned() -> None:
     spec = msgspec.structs.replace(workflow.spec, deadline="1h")
 
     assert validate(msgspec.structs.replace(workflow, spec=spec)) == []
+
+
+@pytest.mark.parametrize(
+    ("timeout", "words"),
+    [
+        ("0s", "an undo needs time to run"),
+        ("2 minutes", "is no duration"),
+        ("6m", "6m is longer than 5m; set 5m or less"),
+    ],
+)
+def test_an_undo_that_would_be_cut_short_is_refused(timeout: str, words: str) -> None:
+    [defect] = validate(make_workflow([undone_within(timeout)]))
+
+    assert (defect.path, defect.reason) == (
+        f"{ROOT}.steps[a].rollback.timeout",
+        Reason.INVALID_DURATION,
+    )
+    assert words in defect.message
+
+
+def test_the_longest_undo_is_a_limit_of_the_service() -> None:
+    workflow = make_workflow([undone_within("5m")])
+
+    assert validate(workflow) == []
+    [defect] = validate(workflow, longest_undo=timedelta(seconds=90))
+    assert defect.message == "5m is longer than 90s; set 90s or less"
+
+
+def undone_within(timeout: str) -> Step:
+    back = scale_step("a")
+    undo = StepRollback(action=back.action, parameters=back.parameters, timeout=timeout)
+    return with_(back, rollback=undo)
 
 
 @pytest.mark.parametrize("row", STEP_ROWS, ids=lambda row: row.field)
