@@ -1,6 +1,7 @@
 """The planner's shell: read a workflow, validate and plan it, save the plan, say so."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -58,10 +59,11 @@ class Planner:
             return GONE
         if not needs_planning(view.workflow):
             return await self._follow(view.workflow)
+        began = self._context.clock.now()
         remediation = await remediation_of(self._context.cluster, view.workflow)
 
         def decide(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            return self._decide(workflow, remediation)
+            return self._decide(workflow, remediation, began=began)
 
         saved = await self._context.workflows.update(
             key.namespace, key.name, key.uid, decide, view=view
@@ -83,26 +85,29 @@ class Planner:
         return GONE if followed is None else Ack(note=str(followed.status.phase))
 
     def _decide(
-        self, workflow: WorkflowExecution, remediation: Remediation
+        self, workflow: WorkflowExecution, remediation: Remediation, *, began: datetime
     ) -> WorkflowStatus | None:
         if not needs_planning(workflow):
             return None
         now = self._context.clock.now()
         begun = msgspec.structs.replace(
             workflow.status,
-            start_time=now,
-            planning_start_time=now,
+            start_time=began,
+            planning_start_time=began,
             planning_complete_time=now,
             total_steps=len(workflow.spec.workflow_definition.steps),
         )
         limits = self._context.limits.current
         defects = validate(
-            workflow, max_steps=limits.max_steps, max_depth=limits.max_dependency_depth
+            workflow,
+            max_steps=limits.max_steps,
+            max_depth=limits.max_dependency_depth,
+            longest_undo=limits.rollback_step_timeout,
         )
         if defects or remediation.defects:
             return _refused(begun, [*defects, *remediation.defects])
         plan = msgspec.structs.replace(make_plan(workflow), remediation=remediation.data)
-        late = planning_defect(self._context.clock.now() - now, limits.planning_timeout)
+        late = planning_defect(self._context.clock.now() - began, limits.planning_timeout)
         if late is not None:
             return _refused(begun, [late])
         planned = msgspec.structs.replace(
