@@ -8,14 +8,13 @@ from services.rollback.core.inverse import combined
 from shared.api.enums import Action, ExecutionKind, OnDrift, RollbackStepPhase
 from shared.api.execution import KubernetesExecution, RollbackOf
 from shared.api.meta import NamedRef
-from shared.api.parameters import NotifyOnly, Parameters, WaitForCondition
+from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step, StepRollback
 from shared.api.workflow_status import StepStatus
-from shared.effects.catalogue import CATALOGUE, canonical, parameters_of
+from shared.effects.catalogue import CATALOGUE, canonical
 from shared.expressions.errors import ExpressionError
-from shared.expressions.scope import scope_of
-from shared.expressions.substitution import substituted_parameters
+from shared.expressions.resolving import resolved
 from shared.ids import ExecutionName
 from shared.workflow.definition import steps_of
 from shared.workflow.executions import name_of
@@ -75,14 +74,12 @@ def _explicit(workflow: WorkflowExecution, step: StepStatus, wanted: StepRollbac
     if action is None:
         return _failed("UnknownAction", f"{wanted.action!r} is no action of this version")
     try:
-        parameters = substituted_parameters(wanted.parameters, scope_of(workflow))
+        parameters = resolved(workflow, wanted.parameters)
     except ExpressionError as error:
         return _failed(error.reason, str(error))
-    own = workflow.metadata.namespace
-    if _namespace_in(action, parameters) not in {"", own}:
-        return _failed("ForeignNamespace", f"an undo may only act in the namespace {own!r}")
     forward = step.execution_ref or NamedRef(
-        name=name_of(workflow, step.name, step.attempts, ExecutionKind.FORWARD), namespace=own
+        name=name_of(workflow, step.name, step.attempts, ExecutionKind.FORWARD),
+        namespace=workflow.metadata.namespace,
     )
     return Undo(
         action=action,
@@ -120,16 +117,6 @@ def _captured(spec: Step, attempts: list[KubernetesExecution | None]) -> Undo | 
             on_drift=spec.on_drift,
         ),
     )
-
-
-def _namespace_in(action: Action, parameters: Parameters) -> str:
-    match parameters_of(action, parameters):
-        case None | NotifyOnly():
-            return ""
-        case WaitForCondition(target_resource=target):
-            return target.namespace
-        case other:
-            return other.namespace
 
 
 def _skipped(reason: str, message: str) -> NoUndo:

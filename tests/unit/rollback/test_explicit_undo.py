@@ -84,7 +84,7 @@ def test_expressions_of_an_explicit_undo_are_evaluated_when_it_begins() -> None:
     [
         (scaling("${vars.none}"), "InvalidExpression", "scaleDeployment.replicas"),
         (scaling("${vars.few}"), "InvalidExpression", "expected"),
-        (scaling(7, namespace="${vars.far}"), "ForeignNamespace", "only act in the namespace"),
+        (scaling(7, namespace="${vars.far}"), "InvalidExpression", "may only act in namespace"),
         (
             msgspec.structs.replace(scaling(7), action="fly"),
             "UnknownAction",
