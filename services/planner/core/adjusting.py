@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from services.planner.core.approving import needed
+from services.planner.core.approving import needed, with_approval
 from services.planner.core.defects import Defect, step_path
 from services.planner.core.plan import initial_steps, make_plan
 from services.planner.core.validate import validate
@@ -168,7 +168,7 @@ def _accepted(
         steps=steps,
     )
     changed = msgspec.structs.replace(workflow, status=status)
-    return msgspec.structs.replace(status, approval=needed(changed, plan, limits, now=now))
+    return with_approval(status, needed(changed, plan, limits, now=now))
 
 
 def _as_written(workflow: WorkflowExecution, definition: WorkflowDefinition) -> WorkflowExecution:

@@ -15,7 +15,14 @@ from shared.api.approval import AIApprovalRequest, ApprovalStatus
 from shared.api.approval import Decision as Answer
 from shared.api.enums import StepPhase, StepReason
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import Approval, Decision, ExecutionPlan, StepStatus, WorkflowStatus
+from shared.api.workflow_status import (
+    Approval,
+    Decision,
+    ExecutionPlan,
+    StepStatus,
+    ValidationResults,
+    WorkflowStatus,
+)
 from shared.limits import Limits
 from shared.workflow.readiness import WAITING_PHASES
 
@@ -56,6 +63,17 @@ def needed(
         expires_at=asked.expires_at,
         gates=before.gates,
     )
+
+
+def with_approval(status: WorkflowStatus, approval: Approval) -> WorkflowStatus:
+    """Return the status with an approval, and in brief whether and when people agreed."""
+    received = approval.decision == Answer.APPROVED if approval.decision else None
+    results = msgspec.structs.replace(
+        status.validation_results or ValidationResults(),
+        approval_received=received,
+        approval_timestamp=approval.decided_at if received else None,
+    )
+    return msgspec.structs.replace(status, approval=approval, validation_results=results)
 
 
 def with_gates(
@@ -141,8 +159,8 @@ def answered(
         decided_at=whole.decided_at,
         message=whole.message,
     )
-    steps = _denied(workflow.status.steps, after)
-    return msgspec.structs.replace(workflow.status, approval=after, steps=steps)
+    status = with_approval(workflow.status, after)
+    return msgspec.structs.replace(status, steps=_denied(status.steps, after))
 
 
 def news_in(

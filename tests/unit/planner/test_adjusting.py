@@ -19,7 +19,7 @@ from shared.api.workflow_spec import (
     Insertion,
     Step,
 )
-from shared.api.workflow_status import ControlStatus, WorkflowStatus
+from shared.api.workflow_status import ControlStatus, ValidationResults, WorkflowStatus
 from shared.limits import Limits
 from shared.workflow.definition import definition_of, steps_of
 from shared.workflow.graph import step_numbers
@@ -278,10 +278,15 @@ def test_another_plan_of_a_workflow_that_asks_for_approval_needs_another_answer(
     before = workflow.status.execution_plan
     assert before is not None
 
-    approval = after(workflow).status.approval
+    agreed = with_status(workflow, validation_results=ValidationResults(approval_received=True))
 
+    status = after(agreed).status
+
+    approval, results = status.approval, status.validation_results
     assert approval is not None
     assert approval.required
+    assert results is not None
+    assert results.approval_received is None
     assert not approval.decision
     assert approval.digest != before.digest
 

@@ -91,6 +91,10 @@ def test_row_36_each_answer_has_its_end(decision: Answer, phase: Phase, step: St
     assert after.status.skipped_steps == (step is StepPhase.SKIPPED)
     assert after.status.approval is not None
     assert after.status.approval.decided_by == "bob"
+    results = after.status.validation_results
+    assert results is not None
+    assert results.approval_received is (decision is Answer.APPROVED)
+    assert results.approval_timestamp == (NOW if decision is Answer.APPROVED else None)
     assert told(after, answer) is None
 
 
