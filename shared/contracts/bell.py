@@ -4,6 +4,7 @@ A bell that was lost, doubled, late or forged costs at most one more look. New f
 defaults; unknown fields are ignored, so an older reader understands a newer bell.
 """
 
+from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -28,6 +29,8 @@ class Bell(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     step: Annotated[str, Meta(max_length=40)] = ""
     attempt: int = 0
     execution: Annotated[str, Meta(max_length=253, pattern=_NAME_OR_NOTHING)] = ""
+    due: Annotated[datetime, Meta(tz=True)] | None = None
+    """When a timer was to ring; the clocks of the server and of who hears it may differ."""
 
 
 _decoder = msgspec.json.Decoder(Bell)

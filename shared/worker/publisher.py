@@ -19,7 +19,7 @@ from shared.contracts.envelope import RUN_STEP, Envelope, to_headers, type_of
 from shared.contracts.subjects import Fact, Service
 from shared.errors import TransientError
 from shared.ids import StepName, Uid
-from shared.worker.recent import Recent
+from shared.worker.armed import Armed
 from shared.workflow.executions import correlation_of
 
 _ATTEMPT_LETTERS = {"forward": "f", "rollback": "r", "settle": "s"}
@@ -33,7 +33,7 @@ class Publisher:
         self._clock = clock
         self._service = service
         self._source = f"mendflow/{service}/{identity}"
-        self._armed = Recent()
+        self._armed = Armed()
         self._log = structlog.get_logger(service=str(service))
 
     async def fact(
@@ -108,17 +108,20 @@ class Publisher:
         `key` names the timer: another time for the same key replaces the earlier one.
         """
         meta = workflow.metadata
-        armed = f"{meta.uid}/{key}/{at.isoformat()}"
-        if armed in self._armed:
-            return
-        body = Bell(namespace=meta.namespace, workflow=meta.name, uid=meta.uid)
         subject = subjects.timer(self._service, meta.uid, key)
+        if self._armed.holds(subject, at):
+            return
+        body = Bell(namespace=meta.namespace, workflow=meta.name, uid=meta.uid, due=at)
         try:
             await self._bus.schedule(subject, bell.encode(body), at=at)
         except TransientError as error:
             self._log.debug("timer not armed", subject=subject, reason=error.reason)
         else:
-            self._armed.add(armed)
+            self._armed.remember(subject, at)
+
+    def forget_timers(self) -> None:
+        """Arm every timer again when it is asked for: the bus may have lost its store."""
+        self._armed.forget()
 
     def _envelope(self, execution: KubernetesExecution, *, type_: str, fact: str) -> Envelope:
         spec, meta = execution.spec, execution.metadata

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Final
 
-from shared.api.enums import TERMINAL_PHASES
 from shared.api.groups import WORKFLOW_EXECUTION
 from shared.api.meta import CORRELATION_ANNOTATION
 from shared.bus.port import Delivery
@@ -33,7 +32,8 @@ in_resync: Final = ContextVar("in_resync", default=False)
 
 GONE: Final = Ack(note="workflow gone")
 _RESYNC_CONCURRENCY: Final = 8
-_FINISHED: Final = frozenset(str(phase) for phase in TERMINAL_PHASES)
+_EARLY_S: Final = 5.0
+"""How far the server's clock may be ahead of ours before its timers are left to the resync."""
 
 
 class WorkflowReconciler:
@@ -46,7 +46,7 @@ class WorkflowReconciler:
         *,
         consumers: Sequence[Consumer],
         ignored: frozenset[Fact] = frozenset(),
-        is_finished: Callable[[Object], bool] | None = None,
+        is_finished: Callable[[Object], bool],
     ) -> None:
         """Build it.
 
@@ -61,7 +61,7 @@ class WorkflowReconciler:
         self._reconcile = reconcile
         self._consumers = consumers
         self._ignored = {str(fact) for fact in ignored}
-        self._is_finished = is_finished or _is_terminal
+        self._is_finished = is_finished
         self._locks: dict[Uid, asyncio.Lock] = {}
         self._known = Recent()
         self._resync = ResyncLoop(context, WORKFLOW_EXECUTION, self._visit)
@@ -84,6 +84,7 @@ class WorkflowReconciler:
         hints = [hint_of(delivery) for delivery in deliveries]
         if all(hint.fact in self._ignored for hint in hints):
             return Ack(note="nothing for this service")
+        await self._until_due(deliveries)
         bell = read_bell(deliveries[-1])
         key = WorkflowKey(
             namespace=bell.namespace,
@@ -98,6 +99,14 @@ class WorkflowReconciler:
         elif key.uid not in self._known and not deleted:
             return Park(reason="UnknownWorkflow", message=f"no workflow {key} with this uid")
         return outcome
+
+    async def _until_due(self, deliveries: Sequence[Delivery]) -> None:
+        """Wait until it is time here too: a look too early would find nothing to do."""
+        due = [rung.due for rung in map(read_bell, deliveries) if rung.due is not None]
+        if due:
+            early_s = (max(due) - self._context.clock.now()).total_seconds()
+            if 0 < early_s <= _EARLY_S:
+                await asyncio.sleep(early_s)
 
     async def _locked(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
         lock = self._locks.setdefault(key.uid, asyncio.Lock())
@@ -148,10 +157,6 @@ class WorkflowReconciler:
 
         unfinished = [item for item in items if not self._is_finished(item)]
         await asyncio.gather(*(look(item) for item in unfinished))
-
-
-def _is_terminal(item: Object) -> bool:
-    return item.get("status", {}).get("phase") in _FINISHED
 
 
 def _lane_of(delivery: Delivery) -> str:

@@ -160,6 +160,7 @@ class Process:
             limits.on_change(lambda now: cluster.limit(qps=now.qps, burst=now.burst))
             context = self._context(service, cluster, bus, log, limits)
             runnable = build(context)
+            bus.on_reconnect(context.publisher.forget_timers)
             bus.on_reconnect(runnable.resync_now)
             self.readiness.note(f"bus-{service}", lambda: "" if bus.connected else _WITHOUT_BUS)
             log.info("started", service=str(service))
