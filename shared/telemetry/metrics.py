@@ -9,7 +9,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from shared.api.enums import Action, StepPhase
+from shared.api.approval import Decision
+from shared.api.enums import Action, Control, StepPhase
 from shared.contracts.subjects import Service
 from shared.effects.catalogue import canonical
 
@@ -103,6 +104,7 @@ class Metrics:
         self._declare_messages(registry)
         self._declare_people(registry)
         self._start_at_zero()
+        self._start_people_at_zero()
 
     def render(self) -> bytes:
         """Return the exposition text."""
@@ -282,6 +284,20 @@ class Metrics:
         for action in Action:
             for phase in (StepPhase.COMPLETED, StepPhase.FAILED):
                 self._steps.labels(phase, action)
+
+    def _start_people_at_zero(self) -> None:
+        for action in Action:
+            self._retries.labels(action)
+        for outcome in ("taken", "refused"):
+            self._reloads.labels(outcome)
+        for kind in ("step", "workflow", "approval", "rollback"):
+            self._timeouts.labels(kind)
+        for decision in Decision:
+            self._decisions.labels(decision)
+        for accepted in ("true", "false"):
+            self._revisions.labels(accepted)
+            for verb in (*Control, "none"):
+                self._controls.labels(verb, accepted)
 
 
 def _action(name: str) -> str:

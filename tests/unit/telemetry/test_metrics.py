@@ -19,14 +19,21 @@ CORE = {
 FURTHER = {
     "kubernetes_api_requests_total",
     "kubernetes_api_rate_limiter_wait_duration_seconds",
+    "mendflow_approval_wait_seconds",
+    "mendflow_approvals_total",
+    "mendflow_config_reloads_total",
+    "mendflow_control_requests_total",
     "mendflow_handler_duration_seconds",
     "mendflow_illegal_transitions_total",
     "mendflow_messages_consumed_total",
     "mendflow_messages_parked_total",
     "mendflow_messages_published_total",
     "mendflow_messages_redelivered_total",
+    "mendflow_plan_revisions_total",
     "mendflow_resync_repaired_total",
+    "mendflow_step_retries_total",
     "mendflow_tokens_total",
+    "workflow_timeout_exceeded_total",
     "workflowexecution_step_execution_total",
 }
 
@@ -73,6 +80,33 @@ def test_what_happens_is_counted(registry: CollectorRegistry, metrics: Metrics) 
     conflict = {"verb": "patch", "resource": "workflowexecutions", "code": "409"}
     assert value("kubernetes_api_requests_total", conflict) == 1
     assert value("mendflow_tokens_total", {"move": "granted"}) == 1
+
+
+def test_what_people_and_clocks_do_is_counted_from_zero_on(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    def counted() -> list[float | None]:
+        value = registry.get_sample_value
+        return [
+            value("mendflow_config_reloads_total", {"result": "refused"}),
+            value("workflow_timeout_exceeded_total", {"kind": "workflow"}),
+            value("mendflow_step_retries_total", {"action": "scale_deployment"}),
+            value("mendflow_approvals_total", {"decision": "Rejected"}),
+            value("mendflow_approval_wait_seconds_sum"),
+            value("mendflow_control_requests_total", {"verb": "pause", "accepted": "false"}),
+            value("mendflow_plan_revisions_total", {"accepted": "true"}),
+        ]
+
+    before = counted()
+    metrics.config_reloaded("refused")
+    metrics.timeout_exceeded("workflow")
+    metrics.step_retried("ScaleDeployment")
+    metrics.approval_decided("Rejected", 12.5)
+    metrics.control_requested("pause", accepted=False)
+    metrics.plan_revised(accepted=True)
+
+    assert before == [0] * 7
+    assert counted() == [1, 1, 1, 1, 12.5, 1, 1]
 
 
 @pytest.mark.parametrize(
