@@ -39,21 +39,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Namespace to work in; empty means all."""
     system_namespace: str = "kubernaut-system"
     """Where leases are kept."""
-    qps: Annotated[float, Meta(ge=0)] = 20.0
+    qps: Annotated[float, Meta(ge=0, le=100_000)] = 20.0
     """API requests per second of one process; 0 means no limit."""
-    burst: Annotated[int, Meta(ge=1)] = 30
+    burst: Annotated[int, Meta(ge=1, le=10_000)] = 30
     """API requests at once after a pause."""
     nats_url: str = "nats://127.0.0.1:4222"
     """Where the NATS server is."""
     nats_credentials: str = ""
     """Path of a NATS credentials file."""
-    resync_s: Annotated[float, Meta(gt=0)] = 30.0
+    resync_s: Annotated[float, Meta(gt=0, le=86_400)] = 30.0
     """Seconds between walks over all unfinished workflows; the net below all messages."""
-    max_parallel_steps: Annotated[int, Meta(ge=1)] = 5
+    max_parallel_steps: Annotated[int, Meta(ge=1, le=10_000)] = 5
     """Steps in flight per workflow at most."""
     concurrency_pools: bool = False
     """Whether ConcurrencyPools set a ceiling for all workflows of a namespace, and for all."""
-    approval_threshold: Annotated[int, Meta(ge=1)] = 10
+    approval_threshold: Annotated[int, Meta(ge=1, le=10_000)] = 10
     """More steps than this wait for a person's approval."""
     identity: str = ""
     """Name of this replica; empty uses the host name and the process id."""
@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Least important level that is logged."""
     log_format: Annotated[str, Meta(pattern="^(auto|json|console)$")] = "auto"
     """auto writes JSON unless on a terminal."""
-    drain_s: Annotated[float, Meta(ge=0)] = 8.0
+    drain_s: Annotated[float, Meta(ge=0, le=3600)] = 8.0
     """Seconds to finish what is held after SIGTERM."""
 
 

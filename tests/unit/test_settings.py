@@ -6,7 +6,7 @@ Kubernetes adds to the environment by itself, and how settings are shown.
 
 import pytest
 
-from shared.settings import Settings, SettingsError, describe, load
+from shared.settings import Settings, SettingsError, describe, explicit, load
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -38,12 +38,21 @@ def test_the_name_with_the_prefix_wins() -> None:
     assert load({"MENDFLOW_QPS": "2", "KUBERNETES_QPS": "1"}).qps == 2
 
 
+def test_row_31_what_the_environment_sets_is_known_under_each_of_its_names() -> None:
+    environment = {"MAX_CONCURRENT_STEPS": "3", "MENDFLOW_BURST": "9", "PATH": "/bin"}
+
+    assert explicit(environment) == {"max_parallel_steps", "burst"}
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
         ("MENDFLOW_QPS", "lots", "it must be a number"),
         ("MENDFLOW_QPS", "nan", "expected float >= 0.0"),
         ("MENDFLOW_QPS", "-1", "expected float >= 0.0"),
+        ("MENDFLOW_RESYNC_S", "inf", "expected float <= 86400.0"),
+        ("MAX_PARALLEL_STEPS", "0", "expected int >= 1"),
+        ("COMPLEXITY_APPROVAL_THRESHOLD", "-3", "expected int >= 1"),
         ("MENDFLOW_BURST", "1.5", "it must be a whole number"),
         ("MENDFLOW_BURST", "", "it must be a whole number"),
         ("MENDFLOW_HEALTH_PORT", "70000", "expected int <= 65535"),
