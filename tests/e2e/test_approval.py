@@ -56,8 +56,10 @@ def test_row_36_approve_reject_expire(kubectl: Kubectl) -> None:
     assert "because" in ended["rejected"]["message"]
     assert ended["expired"]["reason"] == "ApprovalExpired"
     assert [step["phase"] for step in ended["rejected"]["steps"]] == ["Skipped"]
-    for name in ("approved", "rejected", "expired"):
+    for name, skipped in (("approved", 0), ("rejected", 1), ("expired", 1)):
         assert ended[name]["approval"]["decidedAt"]
+        assert ended[name]["validationResults"]["approvalReceived"] is (not skipped)
+        assert ended[name].get("skippedSteps", 0) == skipped
     assert ended["expired"]["approval"]["decidedBy"] == "mendflow-planner"
     assert one_request(kubectl, "expired")["status"]["method"] == "timeout"
     late = kubectl.run(
