@@ -18,7 +18,9 @@ from shared.worker.context import Context
 from shared.worker.running import Process
 from tests.support.kubectl import Kubectl, Object, eventually
 from tests.support.namespaces import empty_namespace
+from tests.support.rights import SYSTEM, kubeconfigs
 from tests.support.services import ServiceProcess, Services
+from tests.support.workflows import notify, workflow
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster
@@ -84,6 +86,33 @@ def test_row_31_a_running_service_follows_its_config_maps(
     assert told[LIMITS_CONFIG_MAP] == (
         "max-parallel-steps: '0' must be from 1 to 10000; 7 stays in force"
     )
+
+
+def test_row_31_a_service_without_the_right_to_read_them_works_with_its_defaults(
+    cluster: "LocalCluster", nats_server: "EmbeddedServer", kubectl: Kubectl, tmp_path: Path
+) -> None:
+    _configure(kubectl, LIMITS_CONFIG_MAP, {"max-parallel-steps": "7"})
+    services = Services(
+        kubeconfig=cluster.kubeconfig,
+        kubeconfigs=kubeconfigs(cluster),  # their rights to ConfigMaps are in another namespace
+        nats_url=nats_server.url,
+        namespace=kubectl.namespace,
+        logs=tmp_path,
+        environment={"MENDFLOW_SYSTEM_NAMESPACE": kubectl.namespace},
+    )
+    process = services.processes["planner-0"]
+    process.start()
+    try:
+        kubectl.apply(workflow("w", [notify("a")]))
+        kubectl.wait_phase("w", "Executing")
+        account = f"{SYSTEM}:mendflow-planner"
+        kubectl.ok("create", "role", "reader", "--verb=list,watch", "--resource=configmaps")
+        kubectl.ok("create", "rolebinding", "r", "--role=reader", f"--serviceaccount={account}")
+        _until_changed(process, [["max_parallel_steps: 5 -> 7"]])
+    finally:
+        process.stop()
+
+    assert [line["reason"] for line in _said(process, "cannot watch")] == ["Forbidden"]
 
 
 class HeldCluster(ApiCluster):
@@ -153,10 +182,15 @@ def _until_changed(process: ServiceProcess, changes: list[list[str]]) -> None:
     """Wait until a service has said, last of all, that these limits changed, in any order."""
 
     def said() -> list[list[str]]:
-        lines = [json.loads(line) for line in process.log.read_text().splitlines() if line]
-        return [line["changes"] for line in lines if line["event"] == "limits changed"]
+        return [line["changes"] for line in _said(process, "limits changed")]
 
     eventually(said, lambda all_: sorted(all_[-len(changes) :]) == sorted(changes))
+
+
+def _said(process: ServiceProcess, event: str) -> list[Object]:
+    whole, _, _ = process.log.read_text().rpartition("\n")
+    lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == event]
 
 
 def _events(kubectl: Kubectl) -> Object:
