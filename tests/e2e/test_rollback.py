@@ -172,12 +172,30 @@ def test_row_63_explicit_rollback_parameters_win(kubectl: Kubectl) -> None:
     assert (replicas(kubectl, "named"), replicas(kubectl, "bounced")) == (1, 3)
 
 
-def test_row_64_68_manual_waits_for_a_person_and_undoes_once(kubectl: Kubectl) -> None:
-    kubectl.apply(deployment("manual"))
+@pytest.fixture(scope="module")
+def unasked(kubectl: Kubectl, services: Services) -> None:
+    """Three workflows that stopped and that nobody is to undo unasked, after a while."""
+    del services
+    for name in ("manual", "kept"):
+        kubectl.apply(deployment(name))
     steps = [scale("a", "manual", 4), scale("b", "manual", 3, "a"), failing("c", "b")]
     kubectl.apply(workflow("manual", steps, rollback="Manual"))
-    kubectl.wait_phase("manual", "Degraded")
-    throughout(lambda: undos(kubectl, "manual"), lambda found: found == [])
+    absent = workflow("absent", [scale("a", "kept", 3), failing("b", "a")])
+    del absent["spec"]["rollbackStrategy"]
+    kubectl.apply(absent)
+    kubectl.apply(workflow("none", [notify("a"), failing("b", "a")], rollback="None"))
+    ends = {"manual": "Degraded", "absent": "Failed", "none": "Failed"}
+    for name, phase in ends.items():
+        kubectl.wait_phase(name, phase)
+    throughout(
+        lambda: {name: kubectl.get("wfe", name)["status"]["phase"] for name in ends},
+        lambda phases: phases == ends,
+    )
+
+
+@pytest.mark.usefixtures("unasked")
+def test_row_64_68_manual_waits_for_a_person_and_undoes_once(kubectl: Kubectl) -> None:
+    assert undos(kubectl, "manual") == []
     assert replicas(kubectl, "manual") == 3
 
     ask(kubectl, "manual", "rollback")
@@ -192,16 +210,10 @@ def test_row_64_68_manual_waits_for_a_person_and_undoes_once(kubectl: Kubectl) -
     assert replicas(kubectl, "manual") == 2
 
 
+@pytest.mark.usefixtures("unasked")
 def test_row_65_without_a_strategy_it_fails_and_stays_so(kubectl: Kubectl) -> None:
-    kubectl.apply(deployment("kept"))
-    absent = workflow("absent", [scale("a", "kept", 3), failing("b", "a")])
-    del absent["spec"]["rollbackStrategy"]
-    kubectl.apply(absent)
-    kubectl.apply(workflow("none", [notify("a"), failing("b", "a")], rollback="None"))
-    for name in ("absent", "none"):
-        kubectl.wait_phase(name, "Failed")
-
     ask(kubectl, "absent", "rollback")
+
     throughout(
         lambda: [kubectl.get("wfe", name)["status"]["phase"] for name in ("absent", "none")],
         lambda phases: phases == ["Failed", "Failed"],
