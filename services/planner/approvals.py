@@ -17,7 +17,7 @@ from shared.api.notification import NotificationType, Priority
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Decision, WorkflowStatus
 from shared.contracts.subjects import Fact
-from shared.errors import ConflictError, NotFoundError
+from shared.errors import ConflictError, MendflowError, NotFoundError
 from shared.kube.approvals import ApprovalStore, NotificationStore
 from shared.worker.context import Context
 from shared.worker.ending import announce_end
@@ -104,6 +104,7 @@ class Approvals:
         context.recorder.normal(
             workflow, reason="ApprovalRequested", message=f"{reason}; decide on {name}"
         )
+        await context.publisher.fact(workflow, Fact.APPROVAL_REQUESTED, occurrence=name)
         message = notification_for(
             workflow,
             event=_ASKED,
@@ -114,12 +115,11 @@ class Approvals:
         )
         try:
             await self._notifications.create(message)
-        except ConflictError as error:
-            # The name is still held by an earlier workflow's; the next look tries again.
-            context.log.info("notification not left yet", reason=error.reason)
-            return
-        await context.publisher.fact(workflow, Fact.APPROVAL_REQUESTED, occurrence=name)
-        self._told.add(name)
+        except MendflowError as error:
+            # Whoever finds the request may answer all the same; the next look tries again.
+            context.log.warning("nobody could be told", reason=error.reason, error=str(error))
+        else:
+            self._told.add(name)
 
     async def _write_down(
         self, workflow: WorkflowExecution, heard: Mapping[str, Heard]

@@ -167,6 +167,21 @@ def test_people_are_told_although_the_name_was_taken(kubectl: Kubectl) -> None:
     assert told["spec"]["priority"] == "high"
 
 
+def test_people_can_answer_although_nobody_could_be_told(kubectl: Kubectl) -> None:
+    none = "--hard=count/notificationrequests.notification.kubernaut.ai=0"
+    kubectl.ok("create", "quota", "no-messages", none)
+    probe = ("create", "--dry-run=server", "-f", "-")
+    message = json.dumps(message_of_others("probe"))
+    eventually(lambda: kubectl.run(*probe, stdin=message), lambda done: done.returncode != 0)
+    kubectl.apply(asking("untold"))
+    kubectl.wait_phase("untold", "AwaitingApproval")
+
+    decide(kubectl, eventually(lambda: requests(kubectl, "untold"), bool)[0], "Approved")
+
+    kubectl.wait_phase("untold", "Completed")
+    assert kubectl.items("notif") == []
+
+
 def test_a_step_waits_at_its_gate_while_others_go_on(kubectl: Kubectl) -> None:
     gated = notify("gated") | {"requiresApproval": True}
     kubectl.apply(
