@@ -95,6 +95,10 @@ def _captured(spec: Step, attempts: list[KubernetesExecution | None]) -> Undo | 
     if last is None or last.status.rollback_information is None:
         return _failed("UndoDataMissing", "its execution is gone, and with it the state before")
     inverse = combined([each for each in found if each is not None])
+    if None in attempts and (inverse is None or inverse.before == inverse.after):
+        # What the last attempt found may be what the lost one had left.
+        lost = f"the execution of attempt {attempts.index(None) + 1} is gone"
+        return _failed("UndoDataMissing", f"{lost}, and with it the state before")
     if inverse is None:
         return _skipped("NothingToUndo", "it found its goal already reached")
     action = canonical(inverse.rollback_action)

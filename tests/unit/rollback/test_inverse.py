@@ -93,6 +93,33 @@ def test_a_step_whose_attempts_all_found_their_goal_is_skipped() -> None:
     assert (step.phase, step.reason) == (RollbackStepPhase.SKIPPED, "NothingToUndo")
 
 
+@pytest.mark.parametrize(
+    ("last", "phase"),
+    [
+        pytest.param(inverse(3, 3), RollbackStepPhase.FAILED, id="goal reached"),
+        pytest.param(
+            msgspec.structs.replace(inverse(3, 3), available=True),
+            RollbackStepPhase.FAILED,
+            id="made again",
+        ),
+        pytest.param(inverse(2, 3), RollbackStepPhase.COMPLETED, id="knows what was before"),
+    ],
+)
+def test_a_change_of_an_attempt_whose_execution_is_gone_is_not_taken_for_undone(
+    last: CapturedInverse, phase: RollbackStepPhase
+) -> None:
+    way = attempted(inverse(2, 3), last)
+    del way.executions[0]
+
+    way.go()
+
+    step = undo_step(way.workflow, "a")
+    assert step.phase is phase
+    if phase is RollbackStepPhase.FAILED:
+        assert step.reason == "UndoDataMissing"
+        assert step.message.startswith("the execution of attempt 1 is gone")
+
+
 def _tried(workflow: WorkflowExecution, attempts: int) -> WorkflowExecution:
     steps = [
         msgspec.structs.replace(step, attempts=attempts) if step.name == "a" else step
