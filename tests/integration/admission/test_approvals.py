@@ -110,6 +110,7 @@ def test_row_36_a_namespace_may_let_people_decide_about_their_own(
         time.sleep(0.1)
 
     assert home.get("aiar", "own")["status"]["decision"] == "Approved"
+    home.ok("delete", "aiar", "own")
 
 
 def test_row_36_people_cannot_let_a_request_expire(bob: Kubectl, asked: str) -> None:

@@ -1,6 +1,7 @@
 """The kinds that people answer, as a real API server serves them."""
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def kubectl(cluster: "LocalCluster") -> Kubectl:
-    """Kubectl in a namespace of this module."""
+def kubectl(cluster: "LocalCluster") -> Iterator[Kubectl]:
+    """Kubectl in a namespace of this module, whose requests are about no real workflow."""
     made = empty_namespace(cluster, "requests as served")
     made.ok("get", "aiar,notif")  # `explain` asks for no new kinds by itself
-    return made
+    yield made
+    made.ok("delete", "aiar,notif", "--all")
 
 
 @pytest.mark.parametrize(
