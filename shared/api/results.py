@@ -68,3 +68,13 @@ class ConditionResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     evaluation_time: Annotated[str, Meta(max_length=32, description="Duration.")] = ""
     policy_revision: Annotated[str, Meta(max_length=64, description="Revision used.")] = ""
     attempts: Annotated[int, Meta(ge=0, description="How often it was evaluated.")] = 0
+
+
+class SafetyResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the safety policies said of one change."""
+
+    allowed: Annotated[bool, Meta(description="Whether the change may be made.")]
+    reasons: Annotated[
+        list[Sentence], Meta(max_length=16, description="Why not, as `policy: reason`.")
+    ] = []
+    policy_revision: Annotated[str, Meta(max_length=64, description="Revision used.")] = ""

@@ -22,7 +22,7 @@ from shared.api.enums import (
     StepReason,
 )
 from shared.api.meta import Condition, NamedRef
-from shared.api.results import ConditionResult, StepResult
+from shared.api.results import ConditionResult, SafetyResult, StepResult
 
 Time = datetime | None
 Message = Annotated[str, Meta(max_length=256)]
@@ -97,6 +97,12 @@ class StepStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     next_attempt_time: Annotated[Time, Meta(description="When it is tried again.")] = None
     error_type: Annotated[ErrorType | None, Meta(description="Why it failed.")] = None
     result: Annotated[StepResult | None, Meta(description="What it did.")] = None
+    blocked_since: Annotated[
+        Time, Meta(description="Since when its preconditions or policies keep it from starting.")
+    ] = None
+    safety: Annotated[
+        SafetyResult | None, Meta(description="What the safety policies said of its change.")
+    ] = None
     pre_condition_results: Annotated[
         list[ConditionResult], Meta(max_length=16, description="Outcome of the preconditions.")
     ] = []

@@ -81,6 +81,8 @@ _STEP_FIELDS: Final[Mapping[Service, frozenset[str]]] = {
             "execution_ref",
             "attempts",
             "retries_attempted",
+            "blocked_since",
+            "safety",
             "pre_condition_results",
         }
     ),
