@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from services.orchestrator.core import control, ledger
+from services.orchestrator.core.guarding import Guards, answered
 from services.orchestrator.core.ledger import SETTLING, Executions, ledger_names
 from services.orchestrator.core.starting import considered
 from shared.api.enums import ExecutionKind, Phase, StepPhase, StepReason
@@ -45,6 +46,7 @@ def decide(
     deleted: frozenset[ExecutionName] = frozenset(),
     read_after: str | None = None,
     only: frozenset[str] | None = None,
+    guards: Guards | None = None,
 ) -> WorkflowStatus | None:
     """Return the status with the control verb followed and tokens moved; None if unchanged.
 
@@ -57,23 +59,31 @@ def decide(
         read_after: the version of the workflow after which the executions were read, if not
             this one. An execution missing from an older read may have been created since.
         only: steps that may be granted, when something else limits them too; None for all.
+        guards: what policies said of the steps that may start; None where nobody asks any.
     """
     asked = _with_control(workflow, now=now)
     status = asked.status
     if status.execution_plan is not None and _moves(asked):
         fresh = read_after in {None, workflow.metadata.resource_version}
         status = _moved(
-            asked, executions, now=now, limit=limit, deleted=deleted, fresh=fresh, only=only
+            asked,
+            executions,
+            now=now,
+            limit=limit,
+            deleted=deleted,
+            fresh=fresh,
+            only=only,
+            guards=guards,
         )
     return None if status == workflow.status else status
 
 
 def next_start(workflow: WorkflowExecution) -> datetime | None:
-    """Return when the next attempt of a failed step is due, or None when none waits."""
+    """Return when a step is to be looked at again that waits for time to pass, or None."""
     waiting = [
         step.next_attempt_time
         for step in workflow.status.steps
-        if step.reason is StepReason.RETRYING and step.next_attempt_time is not None
+        if step.phase in WAITING_PHASES and step.next_attempt_time is not None
     ]
     return min(waiting) if waiting and may_start(workflow) else None
 
@@ -108,12 +118,15 @@ def _moved(
     deleted: frozenset[ExecutionName],
     fresh: bool,
     only: frozenset[str] | None,
+    guards: Guards | None,
 ) -> WorkflowStatus:
     kept, steps = ledger.released(workflow, executions)
     after = _with(workflow, steps, kept)
     ready: list[str] = []
     if may_start(after) and not due(after):
         steps, ready = considered(after, now=now)
+        if guards is not None:
+            steps, ready, only = answered(workflow, steps, ready, guards, only=only, now=now)
         after = _with(workflow, steps, kept)
     if stop_reason(after) is not None:
         steps, ready = _given_up(after, steps), []
