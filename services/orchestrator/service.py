@@ -13,7 +13,9 @@ from services.orchestrator.core import settle
 from services.orchestrator.core.creation import WAITS_S, uncreated
 from services.orchestrator.core.decide import decide, ledger_names, next_start
 from services.orchestrator.core.finished import is_finished
+from services.orchestrator.core.guarding import Guards
 from services.orchestrator.core.pools import Owner
+from services.orchestrator.guards import Guard
 from services.orchestrator.pools import Admission, Decision, Pools
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
@@ -49,8 +51,9 @@ class Orchestrator:
         self._context = context
         self._announcer = Announcer(context)
         self._pools = Pools(context)
+        self._guard = Guard(context.checker)
         self._again: set[Uid] = set()
-        """Workflows to be decided anew at once: a step got no execution, or may get a slot now."""
+        """Workflows to be decided anew at once, for what a write or an answer changed."""
         self.reconciler = WorkflowReconciler(
             context,
             self.reconcile,
@@ -74,7 +77,9 @@ class Orchestrator:
             return await self._gone(key)
         deleted = frozenset(ExecutionName(h.execution) for h in hints if h.fact == Fact.KEX_DELETED)
         executions = await self._read(view.workflow)
-        decided = self._decision(view.workflow, executions, deleted)
+        undisputed = self._decision(view.workflow, executions, deleted, None)
+        guards = await self._guard.ask(view.workflow, undisputed)
+        decided = self._decision(view.workflow, executions, deleted, guards)
         admission = await self._pools.admit(view.workflow, decided)
         saved = await self._save(key, view, decided, admission)
         if saved is None:
@@ -82,6 +87,8 @@ class Orchestrator:
         await self._carry_out(saved, executions)
         await self._announcer.announce(view.workflow, saved)
         if await self._pools.follow_up(view.workflow, saved, admission):
+            self._again.add(key.uid)
+        if self._guard.has_more(saved, guards, undisputed):
             self._again.add(key.uid)
         due = next_start(saved)
         if due is not None:
@@ -108,6 +115,7 @@ class Orchestrator:
         read: WorkflowExecution,
         executions: dict[ExecutionName, KubernetesExecution],
         deleted: frozenset[ExecutionName],
+        guards: Guards | None,
     ) -> Decision:
         context = self._context
 
@@ -122,6 +130,7 @@ class Orchestrator:
                 deleted=deleted,
                 read_after=read.metadata.resource_version,
                 only=only,
+                guards=guards,
             )
 
         return decided

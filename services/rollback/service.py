@@ -10,6 +10,7 @@ from typing import Any, Final
 from services.rollback.announcing import Announcer
 from services.rollback.core import trigger
 from services.rollback.core.bounds import Bounds
+from services.rollback.core.guarding import Safety
 from shared.api.enums import TERMINAL_PHASES, Phase
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
@@ -69,9 +70,11 @@ class Rollback:
             return Ack(note="nothing to undo")
         bounds = self._bounds()
         executions = await self._read_in_time(view.workflow, bounds)
+        safety = await self._asked(view.workflow, executions, bounds)
 
         def moved(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            return trigger.decide(workflow, executions, now=context.clock.now(), bounds=bounds)
+            now = context.clock.now()
+            return trigger.decide(workflow, executions, now=now, bounds=bounds, safety=safety)
 
         saved = await context.workflows.update(key.namespace, key.name, key.uid, moved, view=view)
         if saved is None:
@@ -94,6 +97,29 @@ class Rollback:
             return executions
         await self._revoke(late)
         return await self._read(workflow)
+
+    async def _asked(
+        self,
+        workflow: WorkflowExecution,
+        executions: dict[ExecutionName, KubernetesExecution],
+        bounds: Bounds,
+    ) -> Safety | None:
+        """Return what the safety policies say of the try that begins next; None for no policies."""
+        context = self._context
+        if context.checker is None:
+            return None
+        wanted = trigger.next_try(workflow, executions, now=context.clock.now(), bounds=bounds)
+        if wanted is None:
+            return {}
+        step = wanted.spec.step_name
+        answer = await context.checker.judge(
+            workflow,
+            step,
+            action=wanted.spec.action,
+            parameters=wanted.spec.parameters,
+            rollback=True,
+        )
+        return {(step, wanted.spec.attempt): answer}
 
     async def _wake(
         self,

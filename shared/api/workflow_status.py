@@ -179,6 +179,9 @@ class RollbackStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     execution_ref: Annotated[NamedRef | None, Meta(description="Its KubernetesExecution.")] = None
     next_attempt_time: Annotated[Time, Meta(description="When it is tried again.")] = None
     start_time: Annotated[Time, Meta(description="When its latest try was decided.")] = None
+    safety: Annotated[
+        SafetyResult | None, Meta(description="What the safety policies said of its change.")
+    ] = None
     reason: Annotated[str, Meta(max_length=64, description="CamelCase word.")] = ""
     message: Annotated[Message, Meta(description="For people.")] = ""
 

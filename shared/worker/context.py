@@ -15,6 +15,7 @@ from shared.kube.port import Cluster
 from shared.kube.store import ExecutionStore, WorkflowStore
 from shared.limits import LiveLimits
 from shared.telemetry.metrics import Metrics
+from shared.worker.checks import Checker
 from shared.worker.publisher import Publisher
 
 
@@ -43,3 +44,5 @@ class Context:
     limits: LiveLimits
     concurrency_pools: bool = False
     """Whether ConcurrencyPools are looked at."""
+    checker: Checker | None = None
+    """The policies that guard every step; None where nothing is guarded."""

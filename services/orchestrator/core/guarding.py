@@ -13,16 +13,15 @@ from typing import Final
 import msgspec
 
 from shared.api.enums import ErrorType, StepPhase, StepReason
-from shared.api.results import ConditionResult, SafetyResult
+from shared.api.results import ConditionResult
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step, StepCondition
 from shared.api.workflow_status import StepStatus
 from shared.workflow import durations
 from shared.workflow.definition import steps_of
 from shared.workflow.rechecking import pause_after
+from shared.workflow.safety import WITHOUT_ANSWER, SafetyAnswer
 
-WITHOUT_ANSWER: Final = timedelta(seconds=30)
-"""How long safety policies may give no answer before their step fails."""
 DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
 _MAX_MESSAGE: Final = 256
 
@@ -31,16 +30,14 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """What policies said of one attempt of a step, just before its grant."""
 
     attempt: int
-    safety: SafetyResult
-    is_answered: bool = True
-    """False when the safety policies could not be evaluated."""
+    safety: SafetyAnswer
     conditions: tuple[ConditionResult, ...] = ()
     """Its preconditions in the order of the list; empty when safety held it up already."""
 
     @property
     def lets_go(self) -> bool:
         """Return whether the attempt may start."""
-        return self.safety.allowed and failed_condition(self.conditions) is None
+        return self.safety.result.allowed and failed_condition(self.conditions) is None
 
 
 Guards = Mapping[str, Answers]
@@ -89,20 +86,20 @@ def answered(
 def _recorded(spec: Step, step: StepStatus, answers: Answers, *, now: datetime) -> StepStatus:
     told = msgspec.structs.replace(
         step,
-        safety=answers.safety,
+        safety=answers.safety.result,
         pre_condition_results=_added_up(step.pre_condition_results, answers.conditions),
     )
     if answers.lets_go:
         return msgspec.structs.replace(told, blocked_since=None)
-    if not answers.safety.allowed:
-        return _unsafe(told, answers, now=now)
+    if not answers.safety.result.allowed:
+        return _unsafe(told, answers.safety, now=now)
     failing = failed_condition(told.pre_condition_results)
     return told if failing is None else _unmet(spec, told, failing, now=now)
 
 
-def _unsafe(step: StepStatus, answers: Answers, *, now: datetime) -> StepStatus:
-    why = "; ".join(answers.safety.reasons)
-    if answers.is_answered:
+def _unsafe(step: StepStatus, answer: SafetyAnswer, *, now: datetime) -> StepStatus:
+    why = answer.why_not
+    if answer.is_answered:
         return _failed(step, StepReason.POLICY_VIOLATION, why, ErrorType.POLICY_DENIED)
     since = step.blocked_since or now
     if now - since >= WITHOUT_ANSWER:

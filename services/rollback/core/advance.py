@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from services.rollback.core.bounds import GRACE, Bounds, deadline_of, retry_time
+from services.rollback.core.guarding import Safety, guarded
 from services.rollback.core.undo import Executions, NoUndo, undo_of
 from shared.api.enums import (
     ErrorType,
@@ -46,8 +47,19 @@ def advance(
     *,
     now: datetime,
     bounds: Bounds,
+    safety: Safety | None = None,
 ) -> Rollback:
-    """Return the rollback with ended undos recorded and the next one given its token."""
+    """Return the rollback with ended undos recorded and the next one given its token.
+
+    Args:
+        workflow: as it stands.
+        rollback: its way back, which is running.
+        executions: all of the workflow, by name.
+        now: stamp of a grant, and what times are compared with.
+        bounds: how often and how long an undo is tried.
+        safety: what the safety policies said of the tries that may begin; one that nobody
+            asked about does not. None where nobody asks.
+    """
     steps = [
         _observed(workflow, step, executions, now=now, bounds=bounds) for step in rollback.steps
     ]
@@ -63,7 +75,13 @@ def advance(
         waits_until = steps[position].next_attempt_time
         if waits_until is not None and now < waits_until:
             break
-        steps[position] = _granted(workflow, steps, position, executions, now=now)
+        granted = _granted(workflow, steps, position, executions, now=now)
+        if granted.phase is RollbackStepPhase.RUNNING and safety is not None:
+            granted = guarded(steps[position], granted, safety, now=now)
+        if granted.phase is RollbackStepPhase.PENDING:
+            steps[position] = granted
+            break
+        steps[position] = granted
     return msgspec.structs.replace(rollback, steps=steps, failures=_failures(steps))
 
 

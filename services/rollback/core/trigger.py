@@ -8,6 +8,7 @@ import msgspec
 from services.rollback.core import reverse
 from services.rollback.core.advance import advance, due_end, execution_of
 from services.rollback.core.bounds import Bounds, deadline_of
+from services.rollback.core.guarding import Safety
 from services.rollback.core.undo import Executions, NoUndo, undo_of
 from shared.api.enums import (
     Control,
@@ -34,9 +35,10 @@ def decide(
     *,
     now: datetime,
     bounds: Bounds = DEFAULTS,
+    safety: Safety | None = None,
 ) -> WorkflowStatus | None:
     """Return the status with the way back moved on, or None when it has nothing to do."""
-    rollback = _moved(workflow, executions, now=now, bounds=bounds)
+    rollback = _moved(workflow, executions, now=now, bounds=bounds, safety=safety)
     if rollback is None or rollback == workflow.status.rollback:
         return None
     return msgspec.structs.replace(
@@ -53,6 +55,20 @@ def may_move(workflow: WorkflowExecution) -> bool:
     if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
         return True
     return rollback_is_due(workflow) or _is_triggered(workflow)
+
+
+def next_try(
+    workflow: WorkflowExecution, executions: Executions, *, now: datetime, bounds: Bounds
+) -> KubernetesExecution | None:
+    """Return the execution of the try that begins next if no policy denies it, if one does."""
+    status = decide(workflow, executions, now=now, bounds=bounds)
+    if status is None:
+        return None
+    begun = msgspec.structs.replace(workflow, status=status)
+    before, after = _running(workflow), _running(begun)
+    if after is None or (before is not None and before.fence == after.fence):
+        return None
+    return wanted_execution(begun, executions, bounds=bounds)
 
 
 def wanted_execution(
@@ -118,11 +134,16 @@ def _running(workflow: WorkflowExecution) -> RollbackStep | None:
 
 
 def _moved(
-    workflow: WorkflowExecution, executions: Executions, *, now: datetime, bounds: Bounds
+    workflow: WorkflowExecution,
+    executions: Executions,
+    *,
+    now: datetime,
+    bounds: Bounds,
+    safety: Safety | None,
 ) -> Rollback | None:
     rollback = workflow.status.rollback
     if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
-        return advance(workflow, rollback, executions, now=now, bounds=bounds)
+        return advance(workflow, rollback, executions, now=now, bounds=bounds, safety=safety)
     if rollback_is_due(workflow):
         return _started(workflow, now=now)
     return reverse.begin(workflow, now=now) if _is_triggered(workflow) else None

@@ -13,6 +13,7 @@ from shared.api.results import ConditionResult, SafetyResult
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import ExecutionStrategy, Step, StepCondition
 from shared.api.workflow_status import StepStatus
+from shared.workflow.safety import SafetyAnswer
 from tests.support.builders import NOW, make_workflow, notify_step, planned, scale_step
 
 SAFE = SafetyResult(allowed=True, policy_revision="v1-abc")
@@ -40,12 +41,12 @@ def guarded(name: str, *conditions: StepCondition, needs: Sequence[str] = ()) ->
 
 
 def answers(*results: ConditionResult, attempt: int = 1) -> Answers:
-    return Answers(attempt=attempt, safety=SAFE, conditions=results)
+    return Answers(attempt=attempt, safety=SafetyAnswer(result=SAFE), conditions=results)
 
 
 def denied(*, is_answered: bool = True) -> Answers:
     safety = SafetyResult(allowed=False, reasons=["safety.scale: no"], policy_revision="v1-abc")
-    return Answers(attempt=1, safety=safety, is_answered=is_answered)
+    return Answers(attempt=1, safety=SafetyAnswer(result=safety, is_answered=is_answered))
 
 
 def decided(
