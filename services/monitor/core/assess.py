@@ -11,6 +11,7 @@ import msgspec
 
 from services.monitor.core import ending, progress
 from services.monitor.core.judging import Executions, expected_executions, judged
+from services.monitor.core.verifying import Rounds
 from shared.api.enums import SETTLED_STEP_PHASES, Phase, StepPhase
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
@@ -39,6 +40,7 @@ def assess(
     *,
     now: datetime,
     timeouts: Timeouts | None = None,
+    rounds: Rounds | None = None,
 ) -> WorkflowStatus | None:
     """Return the status with what is new, or None when nothing is.
 
@@ -47,11 +49,12 @@ def assess(
         executions: what a live read found of `expected_executions`.
         now: stamp of an end, and what deadlines are compared with.
         timeouts: how long workflows may take; None for without end.
+        rounds: what was found of steps that are verified; None where nobody verifies any.
     """
     if workflow.status.execution_plan is None:
         return None
     if workflow.status.phase in _MOVING:
-        after = _moved(workflow, executions, now=now, timeouts=timeouts)
+        after = _moved(workflow, executions, now=now, timeouts=timeouts, rounds=rounds)
     else:
         after = _summed_up(workflow, now=now)
     return after if _is_news(workflow.status, after) else None
@@ -73,9 +76,10 @@ def _moved(
     *,
     now: datetime,
     timeouts: Timeouts | None,
+    rounds: Rounds | None,
 ) -> WorkflowStatus:
     seen = _with(workflow, ending.renewed(workflow))
-    steps = judged(seen, executions, now=now)
+    steps = judged(seen, executions, now=now, rounds=rounds)
     seen = _with(seen, msgspec.structs.replace(seen.status, steps=steps))
     deadline = deadline_of(seen, timeouts) if timeouts else None
     if deadline is not None and now >= deadline:

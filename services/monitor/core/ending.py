@@ -3,8 +3,8 @@
 `workflowResult.outcome`:
 
 - `success`: every step that was needed completed, or its fallback did.
-- `partial_success`: a tolerated step failed; or the workflow was cancelled after at least
-  one step completed.
+- `partial_success`: a tolerated step failed, or an optional postcondition did not hold; or
+  the workflow was cancelled after at least one step completed.
 - `failed`: a critical step failed, time was up, approval was denied, a rollback was asked
   for, or the workflow was cancelled before anything completed.
 - `unknown` is never written here; it is for readers of other versions.
@@ -169,7 +169,15 @@ def _outcome(workflow: WorkflowExecution) -> str:
         return "failed"
     steps = steps_of(workflow)
     tolerated = [step for step in failures(workflow) if not steps[step.name].critical_step]
-    return "partial_success" if tolerated else "success"
+    warned = any(_has_warning(step) for step in workflow.status.steps)
+    return "partial_success" if tolerated or warned else "success"
+
+
+def _has_warning(step: StepStatus) -> bool:
+    """Return whether a step completed although an optional postcondition did not hold."""
+    return step.phase is StepPhase.COMPLETED and any(
+        result.evaluated and not result.passed for result in step.post_condition_results
+    )
 
 
 def _score(workflow: WorkflowExecution) -> float:

@@ -2,7 +2,8 @@
 
 Judges by the latest attempt only, and each attempt once. A `Settle` execution, where there
 is one, speaks for the forward one that somebody deleted, and what it finds is never tried
-again. A cancelled execution is left to the orchestrator.
+again. A cancelled execution is left to the orchestrator. A completed one whose step has
+postconditions is not looked at again: its step is verified.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from services.monitor.core.verifying import Rounds, begun, verified
 from shared.api.enums import (
     SETTLED_STEP_PHASES,
     ErrorType,
@@ -34,6 +36,7 @@ Executions = Mapping[ExecutionName, KubernetesExecution]
 
 GRACE: Final = timedelta(seconds=30)
 """What an executor has beyond the timeout to say itself that time is up."""
+_JUDGED: Final = SETTLED_STEP_PHASES | {StepPhase.VERIFYING}
 _MAX_MESSAGE: Final = 256
 
 
@@ -57,21 +60,32 @@ def expected_executions(workflow: WorkflowExecution) -> list[ExecutionName]:
 
 
 def is_open(step: StepStatus) -> bool:
-    """Return whether the latest attempt of a step still has to be judged."""
-    judged = step.phase in SETTLED_STEP_PHASES or step.reason is StepReason.RETRYING
+    """Return whether the execution of the latest attempt of a step still has to be judged."""
+    judged = step.phase in _JUDGED or step.reason is StepReason.RETRYING
     return step.attempts > 0 and not judged
 
 
 def judged(
-    workflow: WorkflowExecution, executions: Executions, *, now: datetime
+    workflow: WorkflowExecution,
+    executions: Executions,
+    *,
+    now: datetime,
+    rounds: Rounds | None = None,
 ) -> list[StepStatus]:
     """Return all steps after a look at their executions, in the order they had.
 
     What is final counts first: a failure that stops the workflow also ends the retries of
     whatever failed beside it.
+
+    Args:
+        workflow: the version that the result will be swapped against.
+        executions: what a live read found of `expected_executions`.
+        now: what deadlines are compared with.
+        rounds: what was found of steps that are verified; None where nobody verifies any, so
+            that postconditions count for nothing.
     """
     steps = workflow.status.steps
-    verdicts = [_verdict(workflow, executions, step, now=now) for step in steps]
+    verdicts = [_verdict(workflow, executions, step, now=now, rounds=rounds) for step in steps]
     final = [
         verdict.step if verdict.retry is None else step
         for verdict, step in zip(verdicts, steps, strict=True)
@@ -87,14 +101,33 @@ def judged(
 
 
 def _verdict(
-    workflow: WorkflowExecution, executions: Executions, step: StepStatus, *, now: datetime
+    workflow: WorkflowExecution,
+    executions: Executions,
+    step: StepStatus,
+    *,
+    now: datetime,
+    rounds: Rounds | None,
 ) -> Verdict:
+    if step.phase is StepPhase.VERIFYING:
+        return _verified(workflow, step, rounds, now=now)
     execution = _latest(workflow, executions, step)
     if execution is None:
         return Verdict(step=step)
+    if execution.status.phase is ExecutionPhase.COMPLETED:
+        done = _ended(step, execution, StepPhase.COMPLETED)
+        spec = steps_of(workflow)[step.name]
+        return Verdict(step=done if rounds is None else begun(spec, done, now=now))
+    return _not_done(workflow, step, execution, now=now)
+
+
+def _not_done(
+    workflow: WorkflowExecution,
+    step: StepStatus,
+    execution: KubernetesExecution,
+    *,
+    now: datetime,
+) -> Verdict:
     match execution.status.phase:
-        case ExecutionPhase.COMPLETED:
-            return Verdict(step=_ended(step, execution, StepPhase.COMPLETED))
         case ExecutionPhase.FAILED:
             return _failed(workflow, step, execution, now=now)
         case ExecutionPhase.CANCELLED:
@@ -103,6 +136,26 @@ def _verdict(
             return Verdict(step=_overdue(step, execution, now=now))
         case _:
             return Verdict(step=_blocked_or_running(step, execution))
+
+
+def _verified(
+    workflow: WorkflowExecution, step: StepStatus, rounds: Rounds | None, *, now: datetime
+) -> Verdict:
+    if rounds is None:
+        done = msgspec.structs.replace(
+            step, phase=StepPhase.COMPLETED, message="", next_attempt_time=None
+        )
+        return Verdict(step=done)
+    after = verified(workflow, steps_of(workflow)[step.name], step, rounds.get(step.name), now=now)
+    if after.phase is not StepPhase.FAILED:
+        return Verdict(step=after)
+    return _tried_again(
+        workflow,
+        after,
+        after.message,
+        after.error_type or ErrorType.POSTCONDITION_FAILED,
+        ended=after.completion_time or now,
+    )
 
 
 def _latest(
@@ -153,15 +206,27 @@ def _failed(
     final = _ended(step, execution, StepPhase.FAILED, message=message, error=error)
     if execution.spec.kind is not ExecutionKind.FORWARD:
         return Verdict(step=final)
-    spec, strategy = steps_of(workflow)[step.name], workflow.spec.execution_strategy
-    policy = policy_of(spec, strategy)
     ended = execution.status.completion_time or now
-    due = retry_time(policy, attempt=step.attempts, error=error, ended=ended)
+    return _tried_again(workflow, final, why, error, ended=ended)
+
+
+def _tried_again(
+    workflow: WorkflowExecution,
+    final: StepStatus,
+    why: str,
+    error: ErrorType,
+    *,
+    ended: datetime,
+) -> Verdict:
+    """Return a step whose latest attempt failed, and its retry if its policy grants one."""
+    spec, strategy = steps_of(workflow)[final.name], workflow.spec.execution_strategy
+    policy = policy_of(spec, strategy)
+    due = retry_time(policy, attempt=final.attempts, error=error, ended=ended)
     if due is None:
         return Verdict(step=final)
     return Verdict(
         step=final,
-        retry=_retrying(step, why, error, due=due, attempts=policy.max_retries + 1),
+        retry=_retrying(final, why, error, due=due, attempts=policy.max_retries + 1),
     )
 
 
