@@ -55,8 +55,13 @@ def expected_executions(workflow: WorkflowExecution) -> list[ExecutionName]:
         for step in workflow.status.steps
         if is_open(step)
         for kind in (ExecutionKind.FORWARD, ExecutionKind.SETTLE)
-        if kind is ExecutionKind.FORWARD or step.name in workflow.status.tokens
+        if kind is ExecutionKind.FORWARD or _may_be_settled(workflow, step)
     ]
+
+
+def _may_be_settled(workflow: WorkflowExecution, step: StepStatus) -> bool:
+    """Return whether another execution may speak for a step; its token may be gone by then."""
+    return step.name in workflow.status.tokens or step.reason is StepReason.EXECUTION_DELETED
 
 
 def is_open(step: StepStatus) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from services.monitor.core.assess import assess, expected_executions
 from services.monitor.core.judging import GRACE
+from services.orchestrator.core.decide import decide
 from shared.api.enums import (
     Control,
     ErrorType,
@@ -22,6 +23,7 @@ from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import RetryPolicy
 from shared.api.workflow_status import ControlStatus, StepStatus, Token, WorkflowStatus
+from shared.ids import ExecutionName
 from tests.support.builders import (
     NOW,
     by_name,
@@ -287,3 +289,39 @@ def test_only_what_is_open_is_read() -> None:
 
     assert forward_name(after, "a") not in expected_executions(after)
     assert forward_name(after, "b") in expected_executions(after)
+
+
+def test_a_settling_execution_is_read_although_its_step_gave_its_token_away() -> None:
+    workflow = _running("a", "b")
+    workflow = with_steps(workflow, {"b": StepPhase.PENDING})
+    workflow = _with(
+        workflow,
+        tokens={"a": workflow.status.tokens["a"]},
+        steps=[
+            msgspec.structs.replace(s, attempts=1 if s.name == "a" else 0)
+            for s in workflow.status.steps
+        ],
+    )
+    lost = frozenset({forward_name(workflow, "a")})
+    settling = _with_decision(workflow, deleted=lost)
+    found = execution_of(settling, "a", phase=ExecutionPhase.COMPLETED, kind=ExecutionKind.SETTLE)
+
+    handed_over = _with_decision(settling, found)
+
+    assert set(handed_over.status.tokens) == {"b"}
+    assert found.metadata.name in expected_executions(handed_over)
+    assert _step(_judged(handed_over, found), "a").phase is StepPhase.COMPLETED
+
+
+def _with_decision(
+    workflow: WorkflowExecution,
+    *executions: KubernetesExecution,
+    deleted: frozenset[ExecutionName] = frozenset(),
+) -> WorkflowExecution:
+    status = decide(workflow, by_name(*executions), now=NOW, limit=1, deleted=deleted)
+    assert status is not None
+    return msgspec.structs.replace(workflow, status=status)
+
+
+def _step(status: WorkflowStatus, name: str) -> StepStatus:
+    return next(step for step in status.steps if step.name == name)
