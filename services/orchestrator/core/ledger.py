@@ -17,6 +17,7 @@ from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus, Token
 from shared.ids import ExecutionName
+from shared.workflow.definition import steps_of
 from shared.workflow.executions import name_of
 from shared.workflow.stopping import stop_reason
 
@@ -58,6 +59,9 @@ def released(
             del kept[name]
             continue
         execution = execution_of(workflow, executions, name, token)
+        if execution is None and steps[name].phase is StepPhase.VERIFYING:
+            # Somebody deleted it after it had completed: there is nothing to settle.
+            del kept[name]
         if execution is None or not execution.is_terminal:
             continue
         if execution.status.phase is ExecutionPhase.CANCELLED:
@@ -75,14 +79,17 @@ def handed_over(
 ) -> dict[str, Token]:
     """Return the tokens without those of steps that completed, judged or not.
 
-    For when another step waits: what has ended needs no token, only its judgement.
+    For when another step waits: what has ended needs no token, only its judgement. A step
+    with postconditions has not ended before these were judged.
     """
+    specs = steps_of(workflow)
     done = {
         name
         for name, token in kept.items()
         if (execution := execution_of(workflow, executions, name, token)) is not None
         and execution.status.phase is ExecutionPhase.COMPLETED
         and not is_judged(steps[name])
+        and not specs[name].post_conditions
     }
     return {name: token for name, token in kept.items() if name not in done}
 
