@@ -59,9 +59,6 @@ def released(
             del kept[name]
             continue
         execution = execution_of(workflow, executions, name, token)
-        if execution is None and steps[name].phase is StepPhase.VERIFYING:
-            # Somebody deleted it after it had completed: there is nothing to settle.
-            del kept[name]
         if execution is None or not execution.is_terminal:
             continue
         if execution.status.phase is ExecutionPhase.CANCELLED:
@@ -101,7 +98,10 @@ def fenced_anew(
     steps: Mapping[str, StepStatus],
     deleted: frozenset[ExecutionName],
 ) -> tuple[dict[str, Token], dict[str, StepStatus], int]:
-    """Raise the fence of a token whose execution was seen and is gone (R3, settle)."""
+    """Raise the fence of a token whose execution was seen and is gone (R3, settle).
+
+    One that was deleted after it had completed leaves nothing to settle: its token goes.
+    """
     fence = workflow.status.last_fence
     renewed, told = dict(tokens), dict(steps)
     for name, token in tokens.items():
@@ -109,7 +109,9 @@ def fenced_anew(
         settle = name_of(workflow, name, token.attempt, ExecutionKind.SETTLE)
         gone = forward not in executions and settle not in executions
         seen = was_seen(steps[name]) or forward in deleted
-        if gone and seen and not is_refenced(steps[name]):
+        if gone and steps[name].phase is StepPhase.VERIFYING:
+            del renewed[name]
+        elif gone and seen and not is_refenced(steps[name]):
             fence += 1
             renewed[name] = msgspec.structs.replace(token, fence=fence)
             told[name] = msgspec.structs.replace(
@@ -126,6 +128,8 @@ def is_judged(step: StepStatus) -> bool:
 def was_seen(step: StepStatus) -> bool:
     """Return whether status records that the execution of its latest attempt once existed."""
     if step.execution_ref is not None and step.execution_ref.uid:
+        return True
+    if step.phase is StepPhase.VERIFYING:
         return True
     return step.start_time is not None and step.phase in SETTLED_STEP_PHASES
 
