@@ -15,6 +15,7 @@ from shared.api.enums import (
     SETTLED_STEP_PHASES,
     TERMINAL_PHASES,
     Control,
+    ErrorType,
     ExecutionKind,
     ExecutionPhase,
     Phase,
@@ -40,6 +41,7 @@ from tests.support.happenings import (
     Resume,
 )
 from tests.support.simulation import ACTORS, World
+from tests.support.verifying import condition
 
 EXAMPLES: Final = int(os.environ.get("RUNS", "1200")) // 3
 """Runs of each law; `make test-property RUNS=20000` draws more."""
@@ -74,11 +76,16 @@ CALM = STARTS | STARTS | RESUMES
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, moves: st.SearchStrategy[Event] = CALM) -> Case:
+def cases(
+    draw: st.DrawFn, *, moves: st.SearchStrategy[Event] = CALM, verified: bool = False
+) -> Case:
     names = [f"s{number}" for number in range(draw(st.integers(1, 7)))]
     people = moves is WITH_PEOPLE
     steps = [draw(drawn_steps(names, position, people=people)) for position in range(len(names))]
     may_fail = [*names, *(f"undo {name}" for name in names)]
+    if verified:
+        steps = [draw(drawn_conditions(step)) for step in steps]
+        may_fail += [f"verify {name}" for name in names]
     count = draw(st.integers(0, 80))  # left to itself, a list has five members on average
     return Case(
         steps=steps,
@@ -110,6 +117,15 @@ def drawn_steps(draw: st.DrawFn, names: list[str], position: int, *, people: boo
     )
 
 
+@st.composite
+def drawn_conditions(draw: st.DrawFn, step: Step) -> Step:
+    required = draw(st.lists(st.integers(0, 2).map(bool), max_size=2))
+    found = [
+        condition(f"c{place}", required=each, timeout="3s") for place, each in enumerate(required)
+    ]
+    return msgspec.structs.replace(step, post_conditions=found)
+
+
 WITH_PEOPLE = STARTS | STARTS | STARTS | RESUMES | PEOPLE
 
 
@@ -123,6 +139,19 @@ def test_every_run_keeps_the_ledger_and_ends_as_it_must(case: Case) -> None:
     assert not any(e.spec.kind is ExecutionKind.SETTLE for e in world.created)
     assert not world.unfinished()
     check_end(world, case)
+
+
+@settings(max_examples=EXAMPLES)
+@given(case=cases(verified=True))
+def test_a_run_goes_on_only_after_what_was_verified(case: Case) -> None:
+    world = lived(case)
+
+    assert not world.unfinished()
+    check_end(world, case)
+    for step in world.workflow.status.steps:
+        missed = [each.required for each in step.post_condition_results if not each.passed]
+        assert (step.error_type is ErrorType.POSTCONDITION_FAILED) == any(missed)
+        assert not missed or f"verify {step.name}" in case.failing
 
 
 @settings(max_examples=EXAMPLES)
@@ -171,6 +200,7 @@ def lived(case: Case) -> World:
     people = bool(case.flaky) or any(isinstance(m, Ask | Answer | Limit | Pass) for m in case.moves)
     end: list[Event] = [Ask(Control.RESUME)] if people else []
     calm += [Pass(LONGEST_RETRY_S)] if case.flaky else []
+    calm += [Pass(1)] if any(step.post_conditions for step in case.steps) else []
     rounds = ROUNDS_PER_STEP * (2 * len(case.steps) + 1)
     for move in [*case.moves, *end, *calm * rounds]:
         world.make(move)
@@ -190,6 +220,9 @@ def check_now(world: World) -> None:
     assert {e.spec.step_name for e in forward} <= world.workflow.status.tokens.keys()
     assert len(undoing) <= 1
     assert not (forward and undoing)
+    steps = world.workflow.status.steps
+    verified = {step.name for step in steps if step.phase is StepPhase.VERIFYING}
+    assert verified <= world.workflow.status.tokens.keys()
 
 
 def check_history(world: World) -> None:
@@ -301,9 +334,10 @@ def check_end(world: World, case: Case) -> None:
     assert status.phase in TERMINAL_PHASES
     assert not status.tokens
     failed = {step.name for step in status.steps if step.phase is StepPhase.FAILED}
-    assert failed <= case.failing
+    assert failed <= {each.removeprefix("verify ") for each in case.failing}
     undone = [e.spec.step_name for e in world.created if e.spec.kind is ExecutionKind.ROLLBACK]
-    forward = [effect for effect in world.done if not effect.startswith("undo ")]
+    vain = {s.name for s in status.steps if s.error_type is ErrorType.POSTCONDITION_FAILED}
+    forward = [e for e in world.done if not e.startswith("undo ") and e not in vain]
     assert set(forward) == completed(world)
     if not any(is_critical(world, name) for name in failed):
         assert status.phase is Phase.COMPLETED
@@ -315,7 +349,7 @@ def check_end(world: World, case: Case) -> None:
         assert status.phase is (Phase.DEGRADED if manual else Phase.FAILED)
         assert undone == []
         return
-    ended = {step.name: step.completion_time or NOW for step in status.steps}
+    ended = {s.name: (s.completion_time or NOW, s.step_number) for s in status.steps}
     assert undone == sorted(forward, key=lambda n: (depth(world, n), ended[n]), reverse=True)
     broken = any(f"undo {name}" in case.failing for name in undone)
     assert status.phase is (Phase.ROLLBACK_FAILED if broken else Phase.ROLLED_BACK)

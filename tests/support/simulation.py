@@ -6,7 +6,7 @@ may be held up or killed between any two of these. Every write is a compare-and-
 
 from collections.abc import Callable, Collection, Generator, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -45,6 +45,10 @@ from tests.support.happenings import (
     Pass,
     Resume,
 )
+from tests.support.verifying import rounds_due
+
+if TYPE_CHECKING:
+    from services.monitor.core.verifying import Rounds
 
 ACTORS: Final = ("orchestrator", "executor", "monitor", "rollback")
 _WRITES: Final = 5
@@ -71,8 +75,8 @@ class World:
     ) -> None:
         """Begin with a planned workflow.
 
-        The steps and undos in `failing` will fail, and for good; those in `flaky` time out
-        in so many of their first attempts.
+        The steps, undos and verifications in `failing` will fail, and for good; those in
+        `flaky` time out in so many of their first attempts.
         """
         self.versions = [workflow]
         self.limit = limit
@@ -268,11 +272,16 @@ class World:
         yield
         executions = dict(self.executions)
         yield
-        yield from self._update(
-            Service.MONITOR,
-            seen,
-            lambda workflow: assess(workflow, executions, now=self._now, timeouts=TIMEOUTS),
-        )
+        rounds: Rounds = {}
+
+        def decided(workflow: WorkflowExecution) -> WorkflowStatus | None:
+            return assess(workflow, executions, now=self._now, timeouts=TIMEOUTS, rounds=rounds)
+
+        saved = yield from self._update(Service.MONITOR, seen, decided)
+        rounds = rounds_due(saved, at=self._now, vain=self._failing) if saved else {}
+        if saved is not None and rounds:
+            yield
+            yield from self._update(Service.MONITOR, saved, decided)
 
     def _roll_back(self) -> Actor:
         seen = self.workflow

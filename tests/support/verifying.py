@@ -1,6 +1,6 @@
 """A workflow whose steps are verified, with the clock in the hands of the test."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -25,6 +25,8 @@ from tests.support.builders import (
 
 Truth = Callable[[str, float], bool]
 """Whether a condition holds so many seconds after the execution completed."""
+_ALWAYS: Truth = lambda _name, _seconds: True  # noqa: E731 - a value among others
+_NEVER: Truth = lambda _name, _seconds: False  # noqa: E731
 
 
 def condition(name: str, *, required: bool = True, timeout: str | None = None) -> StepCondition:
@@ -88,6 +90,27 @@ def asked(spec: Step, step: StepStatus, *, at: datetime, truth: Truth) -> Round:
         asked_at=at,
         results=tuple(results),
     )
+
+
+def rounds_due(
+    workflow: WorkflowExecution, *, at: datetime, vain: Collection[str]
+) -> dict[str, Round]:
+    """Return the rounds that are due: what is verified in `vain` never holds, all else after 1 s.
+
+    Args:
+        workflow: as it was read.
+        at: the time of the rounds.
+        vain: such as `verify a` for step a.
+    """
+    specs = {step.name: step for step in workflow.spec.workflow_definition.steps}
+    due = due_steps(workflow, now=at, woken=True)
+    rounds = {}
+    for step in due:
+        is_young = at < (step.completion_time or at) + timedelta(seconds=1)
+        holds = not is_young and f"verify {step.name}" not in vain
+        truth = _ALWAYS if holds else _NEVER
+        rounds[step.name] = asked(specs[step.name], step, at=at, truth=truth)
+    return rounds
 
 
 def one_round(
