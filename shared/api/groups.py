@@ -78,6 +78,11 @@ STATEFUL_SET: Final = Kind(group="apps", version="v1", kind="StatefulSet", plura
 DAEMON_SET: Final = Kind(group="apps", version="v1", kind="DaemonSet", plural="daemonsets")
 JOB: Final = Kind(group="batch", version="v1", kind="Job", plural="jobs")
 POD: Final = Kind(group="", version="v1", kind="Pod", plural="pods")
+NODE: Final = Kind(group="", version="v1", kind="Node", plural="nodes", namespaced=False)
+NAMESPACE: Final = Kind(
+    group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False
+)
+SECRET: Final = Kind(group="", version="v1", kind="Secret", plural="secrets")
 EVENT: Final = Kind(group="", version="v1", kind="Event", plural="events")
 CONFIG_MAP: Final = Kind(group="", version="v1", kind="ConfigMap", plural="configmaps")
 LEASE: Final = Kind(group="coordination.k8s.io", version="v1", kind="Lease", plural="leases")

@@ -1,0 +1,1 @@
+"""What a policy gets to see: pure functions from raw Kubernetes objects to its input."""

@@ -1,0 +1,112 @@
+"""The input of pre- and postconditions: one Deployment, its pods, and where more would fit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from shared.api.groups import DEPLOYMENT
+from shared.policy.inputs import deployments
+from shared.policy.inputs.bounds import bounded
+from shared.policy.inputs.capacity import Amount, free, requested
+from shared.policy.inputs.nodes import is_ready, matches, takes
+from shared.policy.inputs.pods import pod_facts
+from shared.policy.inputs.quantities import cpu_text, memory_text
+from shared.policy.inputs.targets import Asked
+
+Object = Mapping[str, Any]
+
+_PULL_SECRET_TYPES: Final = frozenset({"kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"})
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """All nodes, and what pods of every namespace hold of them."""
+
+    nodes: Sequence[Object]
+    held: Mapping[str, Amount]
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read for one look; nothing in it stands for a read that failed."""
+
+    deployment: Object | None
+    """None when there is none of that name, or the action is not about one."""
+    pods: Sequence[Object]
+    room: Room | None = None
+    """None when capacity was not asked for: then no key speaks of it."""
+    secret_types: Mapping[str, str | None] | None = None
+    """Type of each image pull secret, None where there is none of that name; None when
+    secrets were not looked at: then no key speaks of them."""
+
+
+def condition_input(asked: Asked, seen: Seen, *, namespace: str) -> dict[str, Any]:
+    """Return what the conditions of a step get to see.
+
+    Args:
+        asked: what the step is to do.
+        seen: the cluster as it is.
+        namespace: the workflow's own.
+
+    Raises:
+        PermanentError: when an object holds what is no quantity, or there is too much.
+    """
+    live = seen.deployment
+    target = asked.target
+    current = deployments.replicas(live) if live is not None else 0
+    wanted = current if asked.replicas is None else asked.replicas
+    conditions = deployments.conditions(live)
+    data = {
+        "action": str(asked.action),
+        "parameters": asked.flat_parameters,
+        "namespace": target.namespace if target else namespace,
+        "deployment_name": target.name if target and target.kind == DEPLOYMENT.kind else "",
+        "deployment_found": live is not None,
+        "current_replicas": current,
+        "expected_baseline": current,
+        "target_replicas": wanted,
+        "additional_replicas": max(0, wanted - current),
+        "conditions": conditions,
+        "deployment_available": conditions["Available"],
+        **pod_facts(seen.pods),
+        **_needs(live),
+        **_room(live, seen.room),
+        **_secrets(seen.secret_types),
+    }
+    return bounded(data)
+
+
+def _needs(live: Object | None) -> dict[str, str]:
+    """Return what one pod asks for; without a Deployment nobody knows, and no key says."""
+    if live is None:
+        return {}
+    each = requested(deployments.pod_spec(live))
+    return {
+        "required_cpu_per_pod": cpu_text(each.cpu, up=True),
+        "required_memory_per_pod": memory_text(each.memory, up=True),
+    }
+
+
+def _room(live: Object | None, room: Room | None) -> dict[str, Any]:
+    if room is None:
+        return {}
+    spec = deployments.pod_spec(live) if live is not None else {}
+    found = free(room.nodes, room.held, spec)
+    return {
+        "ready_nodes": sum(is_ready(node) for node in room.nodes),
+        "matching_nodes": sum(takes(node, spec) and matches(node, spec) for node in room.nodes),
+        "available_cpu": cpu_text(found.total.cpu),
+        "available_memory": memory_text(found.total.memory),
+        "largest_gap_cpu": cpu_text(found.largest_gap.cpu),
+        "largest_gap_memory": memory_text(found.largest_gap.memory),
+    }
+
+
+def _secrets(types: Mapping[str, str | None] | None) -> dict[str, Any]:
+    if types is None:
+        return {}
+    invalid = sorted(name for name, type_ in types.items() if type_ not in _PULL_SECRET_TYPES)
+    return {
+        "image_pull_secrets_exist": None not in types.values(),
+        "image_pull_secrets_valid": not invalid,
+        "invalid_secrets": invalid,
+    }

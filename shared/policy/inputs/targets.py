@@ -1,0 +1,87 @@
+"""What an action is about: the object, and its parameters without their key."""
+
+from typing import Any, assert_never
+
+import msgspec
+
+from shared.api.enums import Action
+from shared.api.groups import DEPLOYMENT
+from shared.api.parameters import (
+    ActionParameters,
+    NotifyOnly,
+    Parameters,
+    RestartDeployment,
+    ScaleDeployment,
+    UpdateImage,
+    WaitForCondition,
+)
+from shared.effects.catalogue import CATALOGUE, canonical, parameters_of
+from shared.errors import PermanentError
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One object, by name."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+    """Empty for what belongs to no namespace."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an action is to do, to what."""
+
+    action: Action
+    parameters: ActionParameters
+    target: Target | None
+    """None for what is about no object."""
+
+    @property
+    def changes_cluster(self) -> bool:
+        """Return whether it changes anything at all."""
+        return CATALOGUE[self.action].changes_cluster
+
+    @property
+    def flat_parameters(self) -> dict[str, Any]:
+        """Return its parameters as plain values, spelled as in a manifest."""
+        flat: dict[str, Any] = msgspec.to_builtins(self.parameters)
+        return flat
+
+    @property
+    def replicas(self) -> int | None:
+        """Return how many replicas it leaves, or None if it leaves them as they are."""
+        return self.parameters.wanted if isinstance(self.parameters, ScaleDeployment) else None
+
+
+def asked(action: str, parameters: Parameters, *, namespace: str) -> Asked:
+    """Return what an action is to do.
+
+    Args:
+        action: its name, in any spelling.
+        parameters: without expressions.
+        namespace: the workflow's own, where the parameters name none.
+
+    Raises:
+        PermanentError: when there is no such action, or its parameters are missing.
+    """
+    known = canonical(action)
+    if known is None:
+        raise PermanentError("UnknownAction", f"there is no action {action[:64]!r}")
+    given = parameters_of(known, parameters)
+    if given is None:
+        raise PermanentError("NoParameters", f"{known} has no parameters")
+    return Asked(action=known, parameters=given, target=_target(given, namespace))
+
+
+def _target(given: ActionParameters, namespace: str) -> Target | None:
+    match given:
+        case ScaleDeployment() | RestartDeployment() | UpdateImage():
+            return Target(
+                kind=DEPLOYMENT.kind, name=given.deployment, namespace=given.namespace or namespace
+            )
+        case WaitForCondition(target_resource=it):
+            return Target(kind=it.kind, name=it.name, namespace=it.namespace or namespace)
+        case NotifyOnly():
+            return None
+        case _:
+            assert_never(given)
