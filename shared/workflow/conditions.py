@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from shared.api.enums import TERMINAL_PHASES, Phase, StepPhase, StepReason
+from shared.api.enums import TERMINAL_PHASES, ErrorType, Phase, StepPhase, StepReason
 from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Decision, Rollback, WorkflowStatus
@@ -34,6 +34,7 @@ def conditions_of(
         *_blocked_conditions(workflow.status),
         *_control_conditions(workflow.status),
         *_creation_conditions(workflow.status),
+        *_postcondition_conditions(workflow.status),
     ]
     if workflow.status.timed_out_at is not None:
         found.append(_condition("TimedOut", _TRUE, "TimedOut", message))
@@ -97,6 +98,16 @@ def _creation_conditions(status: WorkflowStatus) -> list[Condition]:
         return []
     message = f"step {failed.name}: {failed.message}"
     return [_condition("StepCreationFailed", _TRUE, str(failed.reason), message)]
+
+
+def _postcondition_conditions(status: WorkflowStatus) -> list[Condition]:
+    """Return which step did not have its effect; False once it is tried again."""
+    failed = next((s for s in status.steps if s.error_type is ErrorType.POSTCONDITION_FAILED), None)
+    if failed is not None:
+        message = f"step {failed.name}: {failed.message}"
+        return [_condition("PostconditionsFailed", _TRUE, "PostconditionFailed", message)]
+    had_failed = any(each.type == "PostconditionsFailed" for each in status.conditions)
+    return [_condition("PostconditionsFailed", _FALSE, "Retried", "")] if had_failed else []
 
 
 def _rollback_conditions(rollback: Rollback, phase: Phase, message: str) -> list[Condition]:

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 
 from shared.api.enums import ErrorType, ExecutionPhase, StepPhase
+from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus
 from shared.contracts.subjects import Fact
@@ -22,6 +23,10 @@ def begun(checker: Decided, *, timeout: str | None = None) -> Monitored:
     world = Monitored(workflow, checker)
     world.end(execution_of(workflow, "a", phase=ExecutionPhase.COMPLETED))
     return world
+
+
+def condition_of(world: Monitored, type_: str) -> Condition:
+    return next(each for each in world.workflow.status.conditions if each.type == type_)
 
 
 def step(world: Monitored) -> StepStatus:
@@ -57,6 +62,14 @@ def test_row_84_a_condition_that_never_holds_fails_its_step_when_its_time_is_up(
         assert step(world).error_type is ErrorType.POSTCONDITION_FAILED
         assert facts_of(world.bus, *SETTLED) == [Fact.STEP_FAILED]
         assert checker.looks[-1][1] == 7
+        said = condition_of(world, "PostconditionsFailed")
+        assert (said.status, said.reason) == (ConditionStatus.TRUE, "PostconditionFailed")
+        assert said.message.startswith("step a: postcondition ready not met within 7s")
+
+        world.put(_restarted(world.workflow))
+        world.end(execution_of(world.workflow, "a", phase=ExecutionPhase.COMPLETED, attempt=2))
+        await world.look()
+        assert condition_of(world, "PostconditionsFailed").status is ConditionStatus.FALSE
 
     run(lived())
 
@@ -162,7 +175,13 @@ def test_an_event_brings_a_round_forward_and_a_walk_does_not() -> None:
 
 def _restarted(workflow: WorkflowExecution) -> WorkflowExecution:
     steps = [
-        msgspec.structs.replace(s, phase=StepPhase.RUNNING, attempts=2, completion_time=None)
+        msgspec.structs.replace(
+            s,
+            phase=StepPhase.RUNNING,
+            attempts=2,
+            completion_time=None,
+            error_type=None,
+        )
         for s in workflow.status.steps
     ]
     status = msgspec.structs.replace(workflow.status, steps=steps)
