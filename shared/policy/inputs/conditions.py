@@ -9,7 +9,7 @@ from shared.api.groups import DEPLOYMENT
 from shared.policy.inputs import deployments
 from shared.policy.inputs.bounds import bounded
 from shared.policy.inputs.capacity import Amount, free, requested
-from shared.policy.inputs.nodes import is_ready, matches, takes
+from shared.policy.inputs.nodes import matches, takes
 from shared.policy.inputs.pods import pod_facts
 from shared.policy.inputs.quantities import cpu_text, memory_text
 from shared.policy.inputs.targets import Asked
@@ -91,9 +91,10 @@ def _room(live: Object | None, room: Room | None) -> dict[str, Any]:
         return {}
     spec = deployments.pod_spec(live) if live is not None else {}
     found = free(room.nodes, room.held, spec)
+    matching = [node for node in room.nodes if matches(node, spec)]
     return {
-        "ready_nodes": sum(is_ready(node) for node in room.nodes),
-        "matching_nodes": sum(takes(node, spec) and matches(node, spec) for node in room.nodes),
+        "matching_nodes": len(matching),
+        "ready_nodes": sum(takes(node, spec) for node in matching),
         "available_cpu": cpu_text(found.total.cpu),
         "available_memory": memory_text(found.total.memory),
         "largest_gap_cpu": cpu_text(found.largest_gap.cpu),

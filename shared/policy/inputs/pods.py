@@ -14,14 +14,13 @@ _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 def pod_facts(pods: Sequence[Object]) -> dict[str, Any]:
     """Return the keys that speak of pods; the worst come first, and at most 200 are listed.
 
-    Nothing here measures throttling: it is null, which is neither true nor false.
+    Nothing here measures throttling, and no key says that there is none.
     """
     described = sorted((_described(pod) for pod in pods), key=_badness)
     alive = [pod for pod in pods if not _is_terminating(pod)]
     return {
         "pods": described[:_MAX_LISTED],
         "pods_total": len(pods),
-        "metrics_available": False,
         "running_pods": sum(_phase(pod) == "Running" for pod in alive),
         "ready_pods": sum(_is_ready(pod) for pod in alive),
     }
@@ -31,7 +30,6 @@ def _described(pod: Object) -> dict[str, Any]:
     return {
         "name": pod["metadata"]["name"],
         "status": _status(pod),
-        "throttled": None,
         "oom_killed": any(_is_oom_killed(each) for each in _containers(pod)),
     }
 

@@ -9,7 +9,7 @@ from shared.policy.inputs.bounds import MAX_BYTES
 from shared.policy.inputs.capacity import reserved
 from shared.policy.inputs.conditions import Room, Seen, condition_input
 from shared.policy.inputs.targets import asked
-from tests.support.raw_objects import Object, container, deployment, node, pod, waiting
+from tests.support.raw_objects import container, deployment, node, pod, waiting
 
 SCALE = asked(
     "ScaleDeployment",
@@ -53,9 +53,8 @@ def test_a_scale_sees_its_deployment_and_the_room_for_more() -> None:
         "additional_replicas": 3,
         "conditions": {"Available": True, "Progressing": True, "ReplicaFailure": False},
         "deployment_available": True,
-        "pods": [{"name": "web-1", "status": "Running", "throttled": None, "oom_killed": False}],
+        "pods": [{"name": "web-1", "status": "Running", "oom_killed": False}],
         "pods_total": 1,
-        "metrics_available": False,
         "running_pods": 1,
         "ready_pods": 1,
         "required_cpu_per_pod": "500m",
@@ -105,7 +104,7 @@ def test_what_was_not_looked_at_has_no_key() -> None:
     assert not (OF_CAPACITY | OF_SECRETS) & data.keys()
 
 
-def test_nodes_match_when_the_selector_does_and_the_node_takes_pods() -> None:
+def test_nodes_that_match_the_selector_are_counted_and_those_that_take_pods() -> None:
     spec = {"containers": [container()], "nodeSelector": {"disk": "ssd"}}
     nodes = [
         node("n1", labels={"disk": "ssd"}),
@@ -117,7 +116,7 @@ def test_nodes_match_when_the_selector_does_and_the_node_takes_pods() -> None:
 
     data = condition_input(SCALE, seen, namespace="default")
 
-    assert (data["matching_nodes"], data["ready_nodes"]) == (1, 3)
+    assert (data["matching_nodes"], data["ready_nodes"]) == (3, 1)
 
 
 @pytest.mark.parametrize(

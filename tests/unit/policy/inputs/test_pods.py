@@ -45,11 +45,8 @@ def test_memory_that_ran_out_is_told(last: bool) -> None:
     assert told["oom_killed"] is True
 
 
-def test_throttling_is_neither_true_nor_false_as_nothing_measures_it() -> None:
-    facts = pod_facts([pod()])
-
-    assert facts["pods"][0]["throttled"] is None
-    assert facts["metrics_available"] is False
+def test_no_key_speaks_of_throttling_as_nothing_measures_it() -> None:
+    assert "throttled" not in pod_facts([pod()])["pods"][0]
 
 
 def test_pods_on_their_way_out_neither_run_nor_are_ready() -> None:
