@@ -50,6 +50,7 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         Right("patch", KEX, "kubernetesexecutions/status"),  # cancels what nobody claimed
         Right("get", WFE, "concurrencypools"),  # only where ceilings are asked for
         Right("patch", WFE, "concurrencypools/status"),
+        Right("list", "", "pods"),  # only where a step has preconditions
     },
     "executor": {
         Right("watch", "apps", "deployments"),  # a target may have settled at the first look
@@ -57,7 +58,10 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         Right("watch", "", "pods"),
         Right("watch", KEX, "kubernetesexecutions"),  # while another workflow holds a target
     },
-    "monitor": set(),
+    "monitor": {
+        Right("get", "apps", "deployments"),  # only where a step has postconditions
+        Right("list", "", "pods"),
+    },
     "rollback": {
         OWNER,
         Right("get", KEX, "kubernetesexecutions"),  # only when a create meets its first try
@@ -149,7 +153,10 @@ def test_dangerous_rights_are_granted_to_nobody(service: str) -> None:
         ("planner", "get configmaps", False),
         ("planner", "list configmaps --namespace=kubernaut-system", True),
         ("orchestrator", "patch aiapprovalrequests --subresource=status", False),
-        ("monitor", "get deployments", False),
+        ("orchestrator", "get secrets", False),
+        ("monitor", "get deployments", True),
+        ("monitor", "patch deployments", False),
+        ("monitor", "list nodes", False),
         ("rollback", "create kubernetesexecutions", True),
         ("rollback", "patch deployments", False),
         ("watcher", "patch workflowexecutions --subresource=status", False),
