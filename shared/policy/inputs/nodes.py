@@ -8,6 +8,7 @@ Object = Mapping[str, Any]
 _KEEPS_OFF: Final = frozenset({"NoSchedule", "NoExecute"})
 _CONTROL_PLANE: Final = (
     "node-role.kubernetes.io/control-plane",
+    "node-role.kubernetes.io/controlplane",
     "node-role.kubernetes.io/master",
 )
 

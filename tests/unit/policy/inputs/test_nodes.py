@@ -52,8 +52,9 @@ def test_the_node_selector_asks_for_all_its_labels() -> None:
     assert not nodes.matches(fast, {"nodeSelector": {"disk": "ssd", "zone": "b"}})
 
 
-def test_the_control_plane_is_known_by_its_label_not_by_its_name() -> None:
-    assert nodes.is_control_plane(node(labels={"node-role.kubernetes.io/control-plane": ""}))
+@pytest.mark.parametrize("role", ["control-plane", "controlplane", "master"])
+def test_the_control_plane_is_known_by_its_label_not_by_its_name(role: str) -> None:
+    assert nodes.is_control_plane(node(labels={f"node-role.kubernetes.io/{role}": ""}))
     assert not nodes.is_control_plane(node("control-plane-1"))
 
 
