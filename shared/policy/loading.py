@@ -1,0 +1,96 @@
+"""Makes a library of a ConfigMap: all of it, or nothing and the reasons.
+
+Every text is checked by whatever would evaluate it, so that no bad policy is ever in force.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from shared.policy.library import Library, assembled, policy_of
+from shared.policy.naming import Entry, Kind, entry
+from shared.policy.port import PolicyEngine
+from shared.policy.shipped import shipped
+
+MAX_KEYS: Final = 512
+MAX_TEXT: Final = 65_536
+"""Bytes of one text."""
+MAX_TOTAL: Final = 1_048_576
+"""Bytes of all texts, which is what a ConfigMap holds."""
+_AT_ONCE: Final = 4
+"""Texts in the hands of the engine, which has others to answer meanwhile."""
+_TESTS: Final = "_test.rego"
+_WHOLE: Final = "data"
+"""Stands for the ConfigMap where no key is to blame."""
+
+Problems = dict[str, str]
+"""What is wrong, by the key that it stands under."""
+
+
+async def loaded(
+    data: Mapping[str, object], labels: Mapping[str, str], *, engine: PolicyEngine
+) -> Library | Problems:
+    """Return the shipped policies with those of a ConfigMap over them, or what is wrong.
+
+    Args:
+        data: what the ConfigMap holds, by key; keys `*_test.rego` are left out.
+        labels: its labels; `version` becomes part of the revision.
+        engine: checks every text.
+    """
+    texts = {key: value for key, value in data.items() if not key.endswith(_TESTS)}
+    problems = _too_much(texts)
+    if problems:
+        return problems
+    entries, problems = _entries(texts)
+    problems |= await _defects(entries, engine=engine)
+    if problems:
+        return problems
+    version = labels.get("version") or "unversioned"
+    return assembled((*shipped(), *entries), version=version)
+
+
+def _too_much(texts: Mapping[str, object]) -> Problems:
+    if len(texts) > MAX_KEYS:
+        return {_WHOLE: f"{len(texts)} keys; {MAX_KEYS} is the most"}
+    sizes = {key: _size(value) for key, value in texts.items()}
+    problems = {
+        key: f"{size} bytes; a policy has {MAX_TEXT} at most"
+        for key, size in sizes.items()
+        if size > MAX_TEXT
+    }
+    if not problems and sum(sizes.values()) > MAX_TOTAL:
+        problems[_WHOLE] = f"{sum(sizes.values())} bytes in all; {MAX_TOTAL} is the most"
+    return problems
+
+
+def _size(value: object) -> int:
+    return len(value.encode(errors="replace")) if isinstance(value, str) else 0
+
+
+def _entries(texts: Mapping[str, object]) -> tuple[list[Entry], Problems]:
+    entries: dict[tuple[str, ...], Entry] = {}
+    problems: Problems = {}
+    for key, text in sorted(texts.items()):
+        found = entry(key, text) if isinstance(text, str) else "not text"
+        if isinstance(found, str):
+            problems[key] = found
+        elif found.identity in entries:
+            problems[key] = f"{entries[found.identity].key} already defines the same"
+        else:
+            entries[found.identity] = found
+    return list(entries.values()), problems
+
+
+async def _defects(entries: Iterable[Entry], *, engine: PolicyEngine) -> Problems:
+    """Return why texts cannot be used, with the libraries that they would be given."""
+    checked = list(entries)
+    kept = {found.identity: found for found in (*shipped(), *checked)}
+    libraries = tuple(found.text for found in kept.values() if found.kind is Kind.LIBRARY)
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def defects(found: Entry) -> tuple[str, ...]:
+        async with turns:
+            return await engine.defects(policy_of(found, libraries))
+
+    said = await asyncio.gather(*(defects(found) for found in checked))
+    return {found.key: "; ".join(whys) for found, whys in zip(checked, said, strict=True) if whys}
