@@ -99,7 +99,7 @@ def test_a_policy_is_for_its_stage_and_action() -> None:
 def test_the_safety_set_that_ships_denies() -> None:
     safety = defaults().safety
 
-    names = "actions data_size gitops namespaces nodes production scaling".split()
+    names = ["actions", "data_size", "gitops", "namespaces", "nodes", "production", "scaling"]
     assert [policy.name for policy in safety] == [f"safety_{name}.rego" for name in names]
     assert all(policy.is_deny and policy.reasons == "deny" for policy in safety)
 
