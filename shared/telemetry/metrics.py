@@ -184,6 +184,10 @@ class Metrics:
         """Count a ConfigMap that was read: taken, or refused in part."""
         self._reloads.labels(result).inc()
 
+    def policies_reloaded(self, result: str) -> None:
+        """Count a version of the policies: taken, refused, or gone and the defaults taken."""
+        self._policy_reloads.labels(result).inc()
+
     def timeout_exceeded(self, kind: str) -> None:
         """Count a time that was up: of a step, a workflow, an approval or a rollback."""
         self._timeouts.labels(kind).inc()
@@ -208,6 +212,9 @@ class Metrics:
     def _declare_people(self, registry: CollectorRegistry) -> None:
         self._reloads = Counter(
             "mendflow_config_reloads", "ConfigMaps read", ["result"], registry=registry
+        )
+        self._policy_reloads = Counter(
+            "mendflow_policy_reloads", "Versions of policies", ["result"], registry=registry
         )
         self._timeouts = Counter(
             "workflow_timeout_exceeded", "Times that were up", ["kind"], registry=registry
@@ -290,6 +297,8 @@ class Metrics:
             self._retries.labels(action)
         for outcome in ("taken", "refused"):
             self._reloads.labels(outcome)
+        for outcome in ("taken", "refused", "defaults"):
+            self._policy_reloads.labels(outcome)
         for kind in ("step", "workflow", "approval", "rollback"):
             self._timeouts.labels(kind)
         for decision in Decision:

@@ -89,6 +89,7 @@ def test_what_people_and_clocks_do_is_counted_from_zero_on(
         value = registry.get_sample_value
         return [
             value("mendflow_config_reloads_total", {"result": "refused"}),
+            value("mendflow_policy_reloads_total", {"result": "defaults"}),
             value("workflow_timeout_exceeded_total", {"kind": "workflow"}),
             value("mendflow_step_retries_total", {"action": "scale_deployment"}),
             value("mendflow_approvals_total", {"decision": "Rejected"}),
@@ -99,14 +100,15 @@ def test_what_people_and_clocks_do_is_counted_from_zero_on(
 
     before = counted()
     metrics.config_reloaded("refused")
+    metrics.policies_reloaded("defaults")
     metrics.timeout_exceeded("workflow")
     metrics.step_retried("ScaleDeployment")
     metrics.approval_decided("Rejected", 12.5)
     metrics.control_requested("pause", accepted=False)
     metrics.plan_revised(accepted=True)
 
-    assert before == [0] * 7
-    assert counted() == [1, 1, 1, 1, 12.5, 1, 1]
+    assert before == [0] * 8
+    assert counted() == [1, 1, 1, 1, 1, 12.5, 1, 1]
 
 
 @pytest.mark.parametrize(
