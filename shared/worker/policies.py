@@ -1,0 +1,139 @@
+"""Follows the ConfigMap that holds policies, and puts each good version in force at once.
+
+A version is all of the ConfigMap or nothing of it. While one is checked, the one before stays
+in force; when others come meanwhile, only the latest counts.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from shared.api.groups import CONFIG_MAP
+from shared.api.meta import ObjectMeta
+from shared.kube.port import Object
+from shared.kube.watch import ListWatch
+from shared.policy.library import Library, LivePolicies
+from shared.policy.loading import Problems, loaded
+from shared.policy.naming import CONFIG_MAP as NAME
+from shared.policy.port import PolicyEngine
+from shared.policy.shipped import defaults
+from shared.worker.context import Context
+from shared.worker.limits import ConfigMapRef
+
+_MOST_TOLD: Final = 16
+"""Keys that one Event speaks of."""
+
+
+class PoliciesWatch:
+    """Keeps the policies of one service as the ConfigMap says."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        engine: PolicyEngine,
+        live: LivePolicies,
+        on_change: Callable[[], None],
+    ) -> None:
+        """Build it.
+
+        Args:
+            context: the world, and where to tell what was refused.
+            engine: checks every text before it counts.
+            live: what is in force; begins with the policies that ship.
+            on_change: called after each change of what is in force.
+        """
+        self._context = context
+        self._engine = engine
+        self._live = live
+        self._on_change = on_change
+        self._found: Object | None = None
+        self._about: Object | None = None
+        """The last version seen, also when it is gone: Events are about it."""
+        self._is_new = asyncio.Event()
+        self._is_listed = False
+        self.read = asyncio.Event()
+        """Set once what stands in the ConfigMap is in force, or cannot be known."""
+
+    async def run(self) -> None:
+        """Follow until cancelled; without the right to, the policies stay as they are."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._load())
+
+    async def _follow(self) -> None:
+        context = self._context
+        watch = ListWatch(
+            context.cluster,
+            CONFIG_MAP,
+            namespace=context.system_namespace,
+            clock=context.clock,
+            on_listed=self._listed,
+        )
+        async for change in watch.changes():
+            if change.object["metadata"]["name"] != NAME:
+                continue
+            self._about = change.object
+            self._found = None if change.type == "DELETED" else change.object
+            self._is_new.set()
+
+    def _listed(self) -> None:
+        if not self._is_listed and self._about is None:
+            self._context.log.warning("no policies of its own", config_map=NAME, uses="defaults")
+            self.read.set()
+        self._is_listed = True
+
+    async def _load(self) -> None:
+        """Put one version after the other in force; one that is overtaken is left out."""
+        while True:
+            await self._is_new.wait()
+            self._is_new.clear()
+            version = self._found
+            result = await self._checked(version)
+            if self._is_new.is_set():
+                continue
+            if isinstance(result, Library):
+                self._take(result, gone=version is None)
+            else:
+                self._refuse(result)
+            self.read.set()
+
+    async def _checked(self, version: Object | None) -> Library | Problems:
+        if version is None:
+            return defaults()
+        labels = version["metadata"].get("labels") or {}
+        return await loaded(_data(version), labels, engine=self._engine)
+
+    def _take(self, library: Library, *, gone: bool) -> None:
+        context, changes = self._context, self._live.swap(library)
+        context.metrics.policies_reloaded("defaults" if gone else "taken")
+        if gone:
+            context.log.warning("policies deleted", config_map=NAME, uses=library.revision)
+            self._warn("PoliciesDeleted", "the policies that ship are in force instead")
+        elif changes:
+            context.log.info("policies changed", config_map=NAME, revision=library.revision)
+        if changes:
+            self._on_change()
+
+    def _refuse(self, problems: Problems) -> None:
+        """Say what is wrong with a version, where people look for it."""
+        context, kept = self._context, self._live.current.revision
+        context.metrics.policies_reloaded("refused")
+        told = [f"{key}: {why}" for key, why in list(problems.items())[:_MOST_TOLD]]
+        context.log.warning("policies refused", config_map=NAME, problems=told, kept=kept)
+        self._warn("InvalidPolicies", f"{kept} stays in force; " + "; ".join(told))
+
+    def _warn(self, reason: str, message: str) -> None:
+        if self._about is not None:
+            meta = msgspec.convert(self._about["metadata"], ObjectMeta)
+            self._context.recorder.warning(
+                ConfigMapRef(metadata=meta), reason=reason, message=message
+            )
+
+
+def _data(version: Mapping[str, Any]) -> dict[str, object]:
+    """Return what stands under each key; what is not text stays something else."""
+    binary = dict.fromkeys(version.get("binaryData") or {}, b"")
+    return {**(version.get("data") or {}), **binary}
