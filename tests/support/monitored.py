@@ -15,7 +15,7 @@ from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
 from shared.api.parameters import Parameters
 from shared.api.results import ConditionResult
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import Step
+from shared.api.workflow_spec import Step, StepCondition
 from shared.bus.port import Handler, LaneOf
 from shared.contracts.consumers import Consumer
 from shared.contracts.subjects import Fact, Service
@@ -86,14 +86,7 @@ class Decided(Checker):
         if len(self.looks) <= len(self.errors):
             raise self.errors[len(self.looks) - 1]
         return [
-            ConditionResult(
-                condition_type=each.type,
-                required=each.required,
-                evaluated=True,
-                passed=second >= self.since[each.type],
-                attempts=1,
-            )
-            for each in step.post_conditions
+            _said(each, passed=second >= self.since[each.type]) for each in step.post_conditions
         ]
 
     async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
@@ -111,6 +104,49 @@ class Decided(Checker):
     ) -> SafetyAnswer:
         """Nobody asks here."""
         raise NotImplementedError
+
+
+@dataclass
+class Switched(Checker):
+    """Conditions hold as soon as a test says so."""
+
+    holding: set[str] = field(default_factory=set)
+    looks: list[str] = field(default_factory=list)
+
+    async def check(
+        self, workflow: WorkflowExecution, step: Step, stage: Stage, *, fresh: bool
+    ) -> list[ConditionResult]:
+        """Evaluate as policies would."""
+        assert workflow.metadata.uid, "a live one"
+        assert (stage, fresh) == ("postcondition", True)
+        self.looks.append(step.name)
+        return [_said(each, passed=each.type in self.holding) for each in step.post_conditions]
+
+    async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
+        """Nobody asks here."""
+        raise NotImplementedError
+
+    async def judge(
+        self,
+        workflow: WorkflowExecution,
+        step: str,
+        *,
+        action: str,
+        parameters: Parameters,
+        rollback: bool,
+    ) -> SafetyAnswer:
+        """Nobody asks here."""
+        raise NotImplementedError
+
+
+def _said(condition: StepCondition, *, passed: bool) -> ConditionResult:
+    return ConditionResult(
+        condition_type=condition.type,
+        required=condition.required,
+        evaluated=True,
+        passed=passed,
+        attempts=1,
+    )
 
 
 class Monitored:
