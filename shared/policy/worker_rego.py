@@ -19,6 +19,10 @@ _ERROR: Final = re.compile(r"\(errormsg \d+:([^)]*)\)")
 _TO_ESCAPE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
+class FailedError(Exception):
+    """A rule has no value because it conflicts with itself, or cannot be evaluated."""
+
+
 class Compiled:
     """A policy that is ready to be asked, again and again."""
 
@@ -42,34 +46,33 @@ class Compiled:
     def evaluated(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return the kind of value that the rule has, and the reasons when they matter."""
         self._interpreter.set_input(_as_written(data))
-        answer = self._value(self._rule)
-        if answer != "true" or self._is_deny:
-            reasons, failed = self._said()
-            return {"value": answer, "reasons": reasons, "failed": failed}
-        return {"value": answer}
+        answer: dict[str, Any] = {"value": self._value()}
+        if answer["value"] != "true" or self._is_deny:
+            try:
+                answer["reasons"] = self._said()
+            except FailedError:
+                answer["failed"] = True
+        return answer
 
-    def _value(self, entrypoint: str) -> str:
-        output = self._asked(entrypoint)
+    def _value(self) -> str:
+        output = self._asked(self._rule)
         try:
-            if not rego_shared.rego_output_ok(output):
-                return "error"
-            node = _only_term(rego_shared.rego_output_node(output))
+            node = _only_term(output)
             if node is None:
                 return "undefined"
             if rego_shared.rego_node_type(node) != NodeKind.Boolean:
                 return "other"
             return "true" if rego_shared.rego_node_value(node) == "true" else "false"
+        except FailedError:
+            return "error"
         finally:
             rego_shared.rego_free_output(output)
 
-    def _said(self) -> tuple[list[str], bool]:
-        """Return the reasons, and whether asking for them failed."""
+    def _said(self) -> list[str]:
         output = self._asked(self._reasons)
         try:
-            if not rego_shared.rego_output_ok(output):
-                return [], True
-            node = _only_term(rego_shared.rego_output_node(output))
-            return ([] if node is None else _texts(node)), False
+            node = _only_term(output)
+            return [] if node is None else _texts(node)
         finally:
             rego_shared.rego_free_output(output)
 
@@ -95,11 +98,20 @@ def compiled(frame: dict[str, Any]) -> Compiled:
         raise RegoError(message[:LONGEST_REASON]) from None
 
 
-def _only_term(node: Any) -> Any:
-    """Return the one value of a result, or None when it is undefined."""
+def _only_term(output: Any) -> Any:
+    """Return the one value of a result, or None when it is undefined.
+
+    Raises:
+        FailedError: there is neither. Recursion, for one, is told by `ok` to be fine.
+    """
+    if not rego_shared.rego_output_ok(output):
+        raise FailedError
+    node = rego_shared.rego_output_node(output)
+    if rego_shared.rego_node_type(node) == NodeKind.Undefined:
+        return None
     for kind in (NodeKind.Results, NodeKind.Result, NodeKind.Terms):
         if rego_shared.rego_node_type(node) != kind or not rego_shared.rego_node_size(node):
-            return None
+            raise FailedError
         node = rego_shared.rego_node_get(node, 0)
     return _inner(node)
 

@@ -25,7 +25,8 @@ Input = dict[str, Any]
         ("allow := [true]", False, Failure.NOT_BOOLEAN),
         ('allow contains "x" if true', False, Failure.NOT_BOOLEAN),
         ("allow := true if input.n == 1\nallow := false if input.n == 1", False, Failure.ERROR),
-        ("allow if allow", False, None),
+        ("allow if allow", False, Failure.ERROR),
+        ("allow if not allow", False, Failure.ERROR),
         ("allow if {", False, Failure.REFUSED),
         ("allow := := true", False, Failure.ERROR),
     ],
@@ -136,6 +137,7 @@ async def test_reasons_are_bounded(engine: WorkerEngine) -> None:
         ("allow := true\ndeny := false", True, None),
         ("allow := true\ndeny := true", False, None),
         ("allow := false", False, None),
+        ("allow := true\ndeny contains 1 if not deny", False, Failure.ERROR),
         ("allow := true\ndeny := 1 if input\ndeny := 2 if input", False, Failure.ERROR),
     ],
 )
