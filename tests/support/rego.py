@@ -7,10 +7,12 @@ from shared.policy.port import Policy
 PACKAGE: Final = "precondition.scale_deployment.tried"
 
 
-def policy(rules: str, *, package: str = PACKAGE, is_deny: bool = False, **rest: str) -> Policy:
+def policy(rules: str, *, package: str = PACKAGE, is_deny: bool = False) -> Policy:
     """Return a policy whose module declares the package and holds the rules."""
-    module = f"package {package}\n\nimport rego.v1\n\n{rules}\n"
-    reasons = rest.pop("reasons", "deny" if is_deny else "error_message")
     return Policy(
-        name="tried", package=package, module=module, reasons=reasons, is_deny=is_deny, **rest
+        name="tried",
+        package=package,
+        module=f"package {package}\n\nimport rego.v1\n\n{rules}\n",
+        reasons="deny" if is_deny else "error_message",
+        is_deny=is_deny,
     )
