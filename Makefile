@@ -76,6 +76,10 @@ demo-down: $(VENV)/.installed ## Stop and remove what KEEP=1 left running
 bench: setup ## Measure throughput and latency against the raw servers
 	@$(PY) -m tests.perf.bench
 
+.PHONY: fuzz
+fuzz: $(VENV)/.installed ## Try policies that nobody wrote (COUNT=100000 SEED=1)
+	@$(PY) -m tests.fuzz.policies --count $(or $(COUNT),100000) --seed $(or $(SEED),1)
+
 ##@ Code
 
 .PHONY: fmt
