@@ -19,6 +19,7 @@ from deploy.local.cluster import LocalCluster
 from shared.bus.embedded import EmbeddedServer
 from shared.clock import SystemClock
 from shared.kube.client import ApiCluster
+from tests.perf import policies
 from tests.perf.figures import Figure, Report, p50_and_p99, percentile, to_json, to_table
 from tests.perf.load import Load
 from tests.perf.observed import Bystander
@@ -104,6 +105,8 @@ class Bench:
             figures = await self._measure_idle(mendflow, bare, nats_url)
             figures += await self._measure_load(mendflow, bare)
             figures += await self._measure_burst(mendflow, seen)
+            _TOLD.print("policies, in the sandbox and without")
+            figures += await policies.measured()
         return Report(
             workflows=self._workflows,
             concurrency=self._concurrency,

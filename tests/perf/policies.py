@@ -1,0 +1,116 @@
+"""Measures the policy engine beside an interpreter in this process, without any sandbox.
+
+Starts nothing but its workers. Prints a table; asserts nothing.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from regopy import Interpreter
+from rich.console import Console
+
+from shared.clock import SystemClock
+from shared.policy.engine import WorkerEngine
+from shared.policy.port import Policy
+from tests.perf.figures import Figure, Report, p50_and_p99, to_table
+from tests.support.rego import PACKAGE, policy
+
+EVALUATIONS: Final = 2000
+WORKERS: Final = 2
+AT_ONCE: Final = 8
+MEASURED: Final = policy(
+    "default allow := false\n"
+    "allow if { input.deployment_found; input.running_pods >= input.target_replicas }\n"
+    "error_message := sprintf("
+    '"%s in %s is not ready", [input.deployment_name, input.namespace]) if not allow'
+)
+INPUT: Final[dict[str, Any]] = {
+    "deployment_found": True,
+    "deployment_name": "web",
+    "namespace": "shop",
+    "running_pods": 5,
+    "target_replicas": 5,
+    "pods": [{"name": f"web-{number}", "status": "Running"} for number in range(5)],
+}
+
+
+def main() -> int:
+    """Print what was measured; return the exit code."""
+    figures = asyncio.run(measured())
+    report = Report(workflows=EVALUATIONS, concurrency=AT_ONCE, steps=1, figures=figures)
+    table = to_table(report)
+    table.title = f"{EVALUATIONS} evaluations, {WORKERS} workers"
+    Console().print(table)
+    return 0
+
+
+async def measured() -> list[Figure]:
+    """Return latency and throughput of the engine, beside the interpreter's own."""
+    own = _in_process()
+    async with WorkerEngine(clock=SystemClock(), workers=WORKERS) as engine:
+        for _ in range(AT_ONCE):
+            await _many(engine, AT_ONCE)
+        ours = [await _one(engine, MEASURED) for _ in range(EVALUATIONS)]
+        new = [await _one(engine, _another(number)) for number in range(EVALUATIONS // 10)]
+        began = time.perf_counter()
+        await asyncio.gather(*(_many(engine, EVALUATIONS // AT_ONCE) for _ in range(AT_ONCE)))
+        per_second = EVALUATIONS / (time.perf_counter() - began)
+    first = [_first(_another(number)) for number in range(EVALUATIONS // 10)]
+    kept, new_kept = "a kept interpreter in this process", "a new interpreter in this process"
+    return [
+        *p50_and_p99("policy", ours, own, raw_means=kept),
+        *p50_and_p99("policy, first time", new, first, raw_means=new_kept),
+        Figure(
+            name="policies",
+            unit="evaluations/s",
+            measured=per_second,
+            raw=len(own) / sum(own),
+            raw_means=f"{kept}, one at a time",
+        ),
+    ]
+
+
+def _in_process() -> Sequence[float]:
+    interpreter = Interpreter()
+    interpreter.add_module("m", MEASURED.module)
+    return [_asked(interpreter) for _ in range(EVALUATIONS)]
+
+
+def _first(made: Policy) -> float:
+    began = time.perf_counter()
+    interpreter = Interpreter()
+    interpreter.add_module("m", made.module)
+    _asked(interpreter)
+    return time.perf_counter() - began
+
+
+def _asked(interpreter: Interpreter) -> float:
+    began = time.perf_counter()
+    interpreter.set_input(INPUT)
+    interpreter.query(f"x = data.{PACKAGE}.allow")
+    return time.perf_counter() - began
+
+
+def _another(number: int) -> Policy:
+    module = f"{MEASURED.module}\nnumber := {number}\n"
+    return Policy(name=f"another {number}", package=PACKAGE, module=module)
+
+
+async def _one(engine: WorkerEngine, made: Policy) -> float:
+    began = time.perf_counter()
+    verdict = await engine.decide(made, INPUT, tenant="bench")
+    if not verdict.allowed:
+        raise RuntimeError(f"{made.name}: {verdict.reasons}")
+    return time.perf_counter() - began
+
+
+async def _many(engine: WorkerEngine, count: int) -> None:
+    for _ in range(count):
+        await _one(engine, MEASURED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
