@@ -76,6 +76,8 @@ class WorkerProcess:
     @property
     def resident(self) -> int:
         """Return the bytes of memory that it holds; 0 when it is gone."""
+        if not self.alive:
+            return 0
         try:
             return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE
         except (OSError, IndexError):
