@@ -65,7 +65,7 @@ class Effect:
 
         Raises:
             RefusedError: when it cannot or must not be made, or the step was cancelled.
-            FencedError: when the claim is gone.
+            FencedError: when the claim is gone, or the step was settled without it.
         """
         address = mutations.address(mutation, self.claim.metadata.namespace)
         last = f"{address} to take the change"
@@ -73,6 +73,7 @@ class Effect:
             live = await self._read(address)
             if operations.is_stamped(live, self._operation_id):
                 return
+            self._refuse_settled(address, live)
             in_the_air = live["metadata"]["resourceVersion"] == self._unanswered
             if self._stop.asked and not in_the_air:
                 raise changes.cancelled(_BEFORE)
@@ -121,9 +122,7 @@ class Effect:
         request of the lost holder meets a conflict (R3, settle).
         """
         address = mutations.address(mutation, self.claim.metadata.namespace)
-        spec = self.claim.spec
-        uid = Uid(spec.workflow_execution_ref.uid)
-        lost = operation_id(uid, spec.step_name, spec.attempt, ExecutionKind.FORWARD)
+        lost = self._operation_of(ExecutionKind.FORWARD)
         while self._clock.now() < self._deadline:
             live = await self._cluster.read(address.kind, address.name, namespace=address.namespace)
             if live is None:
@@ -141,9 +140,12 @@ class Effect:
 
     @property
     def _operation_id(self) -> str:
+        return self._operation_of(self.claim.spec.kind)
+
+    def _operation_of(self, kind: ExecutionKind) -> str:
         spec = self.claim.spec
         uid = Uid(spec.workflow_execution_ref.uid)
-        return operation_id(uid, spec.step_name, spec.attempt, spec.kind)
+        return operation_id(uid, spec.step_name, spec.attempt, kind)
 
     async def _wait_for(self, holder: KubernetesExecution, mutation: Mutation) -> None:
         """Wait for another workflow; what undoes our change is then captured anew."""
@@ -155,6 +157,12 @@ class Effect:
             return
         if self.claim.status.rollback_information is not None:
             self.claim = await self._captures.again(self.claim, mutation)
+
+    def _refuse_settled(self, address: Address, live: Object) -> None:
+        """Stop before a change that a person deleted, once it was found not to be there."""
+        settled = operations.is_stamped(live, self._operation_of(ExecutionKind.SETTLE))
+        if settled and self.claim.spec.kind is ExecutionKind.FORWARD:
+            raise FencedError("StepSettled", f"{address} was settled without this change")
 
     def _judge(self, mutation: Mutation, live: Object) -> bool:
         """Return whether only the stamp is to be written. Raises RefusedError."""

@@ -40,6 +40,8 @@ from shared.workflow.executions import is_ours
 
 _NOT_OURS: Final = frozenset({Fact.KEX_CHANGED, Fact.CLAIMED, Fact.FINISHED})
 """The monitor judges these first, and says so; then there is something to decide."""
+_UNSTARTED: Final = "cancelled before it started"
+_SETTLED: Final = "its step was settled without it"
 _UNANSWERED: Final = frozenset({"ApiUnavailable", "TooManyRequests"})
 """Says nothing about the execution that was to be created: to be tried again, however long."""
 
@@ -233,10 +235,11 @@ class Orchestrator:
             self._again.add(meta.uid)
 
     async def _revoke(self, execution: KubernetesExecution) -> None:
-        """Mark an unclaimed execution Cancelled; a claim at the same moment wins or loses."""
+        """Mark an execution Cancelled; a claim or a result at the same moment wins or loses."""
+        message = _SETTLED if execution.is_claimed else _UNSTARTED
         try:
             await self._context.executions.cancel(
-                execution, message="cancelled before it started", now=self._context.clock.now()
+                execution, message=message, now=self._context.clock.now()
             )
         except (ConflictError, NotFoundError):
             return

@@ -172,7 +172,7 @@ class ExecutionStore:
     async def cancel(
         self, execution: KubernetesExecution, *, message: str, now: datetime
     ) -> KubernetesExecution:
-        """Mark an unclaimed execution Cancelled. Raises ConflictError when a claim was faster."""
+        """Mark an execution Cancelled. Raises ConflictError when a claim or a result was faster."""
         cancelled = msgspec.structs.replace(
             execution.status,
             phase=ExecutionPhase.CANCELLED,

@@ -94,6 +94,7 @@ class World:
         self.wrong: list[str] = []
         """What must never happen."""
         self._heard: set[ExecutionName] = set()
+        self._settled: set[tuple[str, int]] = set()
         self._held_up: list[Actor] = []
         self._now = NOW
 
@@ -316,9 +317,10 @@ class World:
             return
         yield
         name = ExecutionName(claim.metadata.name)
-        if not claims.holds(self.executions.get(name), claim):
+        if not claims.holds(self.executions.get(name), claim) or self._is_fenced_off(claim):
             return
-        status = self._acted(claim)
+        settling = claim.spec.kind is ExecutionKind.SETTLE
+        status = self._settled_by(claim) if settling else self._acted(claim)
         yield
         live = self.executions.get(name)
         if live is not None and claims.holds(live, claim):
@@ -332,14 +334,23 @@ class World:
         )
         return claims.claimed(execution, holder="executor-0", now=self._tick(), inverse=inverse)
 
+    def _is_fenced_off(self, claim: KubernetesExecution) -> bool:
+        """Tell whether a settling execution marked the target before this one's change."""
+        forward = claim.spec.kind is ExecutionKind.FORWARD
+        return forward and (claim.spec.step_name, claim.spec.attempt) in self._settled
+
+    def _settled_by(self, claim: KubernetesExecution) -> ExecutionStatus:
+        """Mark the target, and return whether the change was there."""
+        step, now = claim.spec.step_name, self._tick()
+        self._settled.add((step, claim.spec.attempt))
+        if step in self.done:
+            return results.completed(claim, StepResult(success=True), now=now)
+        lost = RefusedError(ErrorType.UNKNOWN_ERROR, "the change is not on the target")
+        return results.failed(claim, lost, now=now)
+
     def _acted(self, claim: KubernetesExecution) -> ExecutionStatus:
         """Change the target, and return what is to be recorded."""
         step, now = claim.spec.step_name, self._tick()
-        if claim.spec.kind is ExecutionKind.SETTLE:
-            if step in self.done:
-                return results.completed(claim, StepResult(success=True), now=now)
-            lost = RefusedError(ErrorType.UNKNOWN_ERROR, "the change is not on the target")
-            return results.failed(claim, lost, now=now)
         back = claim.spec.kind is ExecutionKind.ROLLBACK
         effect = f"undo {step}" if back else step
         if claim.spec.intent is not Intent.RUN:

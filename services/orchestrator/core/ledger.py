@@ -61,6 +61,8 @@ def released(
         execution = execution_of(workflow, executions, name, token)
         if execution is None or not execution.is_terminal:
             continue
+        if late_execution(workflow, executions, steps[name], token) is not None:
+            continue
         if execution.status.phase is ExecutionPhase.CANCELLED:
             steps[name] = _revoked(workflow, steps[name])
         if is_judged(steps[name]):
@@ -85,6 +87,7 @@ def handed_over(
         for name, token in kept.items()
         if (execution := execution_of(workflow, executions, name, token)) is not None
         and execution.status.phase is ExecutionPhase.COMPLETED
+        and late_execution(workflow, executions, steps[name], token) is None
         and not is_judged(steps[name])
         and not specs[name].post_conditions
     }
@@ -152,6 +155,16 @@ def execution_of(
     if settle is not None or deleted:
         return settle
     return executions.get(name_of(workflow, step, token.attempt, ExecutionKind.FORWARD))
+
+
+def late_execution(
+    workflow: WorkflowExecution, executions: Executions, step: StepStatus, token: Token
+) -> KubernetesExecution | None:
+    """Return the unfinished forward execution of a step whose settling one is to speak for it."""
+    forward = executions.get(name_of(workflow, step.name, token.attempt, ExecutionKind.FORWARD))
+    settle = executions.get(name_of(workflow, step.name, token.attempt, ExecutionKind.SETTLE))
+    is_late = settle is not None or is_refenced(step)
+    return forward if forward is not None and is_late and not forward.is_terminal else None
 
 
 def _revoked(workflow: WorkflowExecution, step: StepStatus) -> StepStatus:

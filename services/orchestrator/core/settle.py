@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from services.orchestrator.core.grants import forward_execution
-from services.orchestrator.core.ledger import is_refenced, was_seen
+from services.orchestrator.core.ledger import is_refenced, late_execution, was_seen
 from shared.api.enums import ExecutionKind, Intent, Phase
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
@@ -84,15 +84,13 @@ def _late(
     step: StepStatus,
     token: Token,
 ) -> Order | None:
-    """Revoke what somebody who was held up created again after it was found deleted.
+    """Revoke what somebody who was held up created again before it was found deleted.
 
-    It has an older fence: no executor takes it up, and only the settling one speaks for the
-    step.
+    Only the settling one speaks for the step. An executor that claimed the late one under the
+    older fence loses its claim; what it still sends meets the settling one's mark.
     """
-    late = executions.get(name_of(workflow, step.name, token.attempt, ExecutionKind.FORWARD))
-    if late is None or not is_refenced(step) or late.is_claimed or late.is_terminal:
-        return None
-    return Revoke(execution=late)
+    late = late_execution(workflow, executions, step, token)
+    return None if late is None else Revoke(execution=late)
 
 
 def _create(workflow: WorkflowExecution, step: StepStatus, token: Token) -> Order | None:

@@ -14,7 +14,7 @@ from services.executor.core import claims, locks, operations, results
 from services.executor.core.changes import Done, RefusedError
 from services.executor.effect import Effect
 from services.executor.stop import Stop
-from shared.api.enums import ErrorType, ExecutionPhase
+from shared.api.enums import ErrorType, ExecutionKind, ExecutionPhase
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import DEPLOYMENT, KUBERNETES_EXECUTION
 from shared.api.meta import LOCKED_BY_ANNOTATION
@@ -24,6 +24,7 @@ from shared.api.parameters import (
     TargetResource,
     WaitForCondition,
 )
+from shared.errors import FencedError
 from shared.ids import Uid
 from shared.kube.store import ExecutionStore
 from tests.support.builders import execution_of, make_workflow, planned, scale_step
@@ -151,6 +152,24 @@ def test_row_56_a_step_that_settles_at_its_limit_is_late_and_says_what_it_waited
         assert (error.error, error.reason) == (ErrorType.TIMEOUT, "Timeout")
         assert "Deployment default/web: 2 of 3 replicas are updated" in str(error)
         assert virtual_clock().monotonic() == pytest.approx(LIMIT_S)
+
+    run(scenario())
+
+
+def test_a_late_claim_changes_nothing_once_its_step_was_settled() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        claim = await stage.claimed()
+        spec = msgspec.structs.replace(claim.spec, kind=ExecutionKind.SETTLE, fence=2)
+        settling = stage.effect(msgspec.structs.replace(claim, spec=spec))
+        assert await settling.look(_mutation(claim)) is False
+        settled = stage.target()
+
+        with pytest.raises(FencedError, match="settled without this change"):
+            await stage.effect(claim).apply(_mutation(claim))
+
+        assert stage.target() == settled
+        assert settled["spec"]["replicas"] == 2
 
     run(scenario())
 

@@ -203,6 +203,28 @@ def test_one_created_again_after_its_deletion_says_nothing() -> None:
     assert decide(fenced_anew, cancelled, now=NOW, limit=5) is None
 
 
+def test_a_late_claim_keeps_the_token_until_it_is_revoked() -> None:
+    """Two that were held up: one created it again, and an executor took it up in time."""
+    workflow = granted(planned(make_workflow([scale_step("a")])))
+    status = decide(
+        workflow, {}, now=NOW, limit=5, deleted=frozenset({forward_name(workflow, "a")})
+    )
+    assert status is not None
+    judged = with_steps(msgspec.structs.replace(workflow, status=status), {"a": StepPhase.FAILED})
+    late = execution_of(workflow, "a", claimed=True)
+    settled = execution_of(workflow, "a", phase=ExecutionPhase.FAILED, kind=ExecutionKind.SETTLE)
+
+    (revoked,) = settle.orders(judged, by_name(late, settled))
+    kept = decide(judged, by_name(late, settled), now=NOW, limit=5)
+    ended = execution_of(workflow, "a", phase=ExecutionPhase.CANCELLED)
+    after = decide(judged, by_name(ended, settled), now=NOW, limit=5)
+
+    assert revoked == settle.Revoke(execution=late)
+    assert kept is None or "a" in kept.tokens
+    assert after is not None
+    assert after.tokens == {}
+
+
 def test_what_an_older_read_did_not_find_may_have_been_created_since() -> None:
     workflow = granted(planned(make_workflow([scale_step("a")])))
     seen = with_steps(workflow, {"a": StepPhase.COMPLETED})
