@@ -15,6 +15,7 @@ from shared.kube.client import ApiCluster
 from shared.kube.events import EventRecorder
 from shared.kube.store import ExecutionStore, WorkflowStore
 from shared.limits import Limits, LiveLimits
+from shared.policy.engine import WorkerEngine
 from shared.policy.library import LivePolicies
 from shared.policy.shipped import defaults
 from shared.telemetry.metrics import Metrics
@@ -26,7 +27,6 @@ from tests.support.ceilings import NoBus
 from tests.support.kubectl import Kubectl
 from tests.support.namespaces import empty_namespace
 from tests.support.policies import WITHIN_S, HeldEngine, Watched
-from tests.support.rego import PlainEngine
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster
@@ -39,15 +39,15 @@ def kubectl(cluster: "LocalCluster", request: pytest.FixtureRequest) -> Kubectl:
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[PlainEngine]:
+async def engine() -> AsyncIterator[WorkerEngine]:
     """What checks and evaluates policies."""
-    async with PlainEngine() as running:
+    async with WorkerEngine(clock=SystemClock()) as running:
         yield running
 
 
 @pytest.fixture
 async def watched(
-    cluster: "LocalCluster", kubectl: Kubectl, engine: PlainEngine
+    cluster: "LocalCluster", kubectl: Kubectl, engine: WorkerEngine
 ) -> AsyncIterator[Watched]:
     """A watch in a running service."""
     clock = SystemClock()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from shared.api.workflow_spec import StepCondition
+from shared.policy.engine import WorkerEngine
 from shared.policy.library import Library, Stage
 from shared.policy.loading import loaded
 from shared.policy.naming import CONFIG_MAP
@@ -11,7 +12,6 @@ from shared.policy.port import Policy
 from shared.policy.shipped import defaults
 from tests.support.kubectl import Kubectl, eventually
 from tests.support.policies import WITHIN_S, Watched
-from tests.support.rego import PlainEngine
 
 KEY = "scale_deployment_ok.rego"
 OK = """package precondition.scale_deployment.ok
@@ -114,7 +114,7 @@ async def test_row_88_more_than_a_hundred_policies_are_swapped_at_once(
     assert watched.counted("taken") == 2
 
 
-async def test_everything_that_ships_passes_its_own_check(engine: PlainEngine) -> None:
+async def test_everything_that_ships_passes_its_own_check(engine: WorkerEngine) -> None:
     library = defaults()
     policies = [*library.conditions.values(), *library.safety]
 
@@ -123,7 +123,7 @@ async def test_everything_that_ships_passes_its_own_check(engine: PlainEngine) -
     }
 
 
-async def test_what_ships_may_stand_in_the_config_map_too(engine: PlainEngine) -> None:
+async def test_what_ships_may_stand_in_the_config_map_too(engine: WorkerEngine) -> None:
     library = defaults()
     data = {
         policy.name: policy.module for policy in (*library.conditions.values(), *library.safety)
