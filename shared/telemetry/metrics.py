@@ -13,6 +13,7 @@ from shared.api.approval import Decision
 from shared.api.enums import Action, Control, StepPhase
 from shared.contracts.subjects import Service
 from shared.effects.catalogue import canonical
+from shared.telemetry.policies import PolicyMetrics
 
 OTHER: Final = "other"
 MAX_REASONS: Final = 64
@@ -101,6 +102,7 @@ class Metrics:
         self._illegal = Counter(
             "mendflow_illegal_transitions", "Phase changes refused", registry=registry
         )
+        self.policies = PolicyMetrics(registry)
         self._declare_messages(registry)
         self._declare_people(registry)
         self._start_at_zero()

@@ -30,6 +30,10 @@ class Checker(Protocol):
         """
         ...
 
+    async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
+        """Return why policies of a step cannot be used, by type of condition; empty if all can."""
+        ...
+
     async def judge(
         self,
         workflow: WorkflowExecution,

@@ -33,6 +33,9 @@ class Reason(StrEnum):
     INVALID_REMEDIATION_REQUEST = "InvalidRemediationRequest"
     PLANNING_TIMEOUT = "PlanningTimeout"
     CONFLICTING_STRATEGY = "ConflictingStrategy"
+    DUPLICATE_CONDITION = "DuplicateCondition"
+    INVALID_POLICY = "InvalidPolicy"
+    UNKNOWN_CONDITION = "UnknownCondition"
 
 
 class Defect(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,65 @@
+"""The metrics of policies: conditions, denials, and how long they take.
+
+Names are fixed by requirements 6.1. Types of conditions come from users, so only so many get
+a label of their own.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+MAX_TYPES: Final = 64
+OTHER: Final = "other"
+_BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10)
+
+
+class PolicyMetrics:
+    """Counts what policies decide in one process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._types: set[str] = set()
+        prefix, kind = "workflowexecution_condition", ["condition_type", "phase"]
+        self._evaluations = Counter(
+            f"{prefix}_evaluations", "Evaluations", [*kind, "required"], registry=registry
+        )
+        self._passed = Counter(f"{prefix}_passed", "Conditions that held", kind, registry=registry)
+        self._failed = Counter(
+            f"{prefix}_failed",
+            "Conditions that did not hold",
+            [*kind, "required"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            f"{prefix}_duration_seconds",
+            "Time of an evaluation",
+            kind,
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._denials = Counter(
+            "policy_denials",
+            "Changes that the safety policies did not allow",
+            ["action", "answered"],
+            registry=registry,
+        )
+
+    def condition_evaluated(
+        self, stage: str, condition_type: str, *, passed: bool, required: bool, seconds: float
+    ) -> None:
+        """Count one evaluation of a condition, before or after a step."""
+        kind, word = self._bounded(condition_type), str(required).lower()
+        self._evaluations.labels(kind, stage, word).inc()
+        self._seconds.labels(kind, stage).observe(seconds)
+        if passed:
+            self._passed.labels(kind, stage).inc()
+        else:
+            self._failed.labels(kind, stage, word).inc()
+
+    def change_denied(self, action: str, *, is_answered: bool) -> None:
+        """Count a change that was not allowed; not answered: no policy said so itself."""
+        self._denials.labels(action, str(is_answered).lower()).inc()
+
+    def _bounded(self, condition_type: str) -> str:
+        if len(self._types) < MAX_TYPES:
+            self._types.add(condition_type)
+        return condition_type if condition_type in self._types else OTHER

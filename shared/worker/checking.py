@@ -1,0 +1,248 @@
+"""Evaluates what guards a step: finds the policies, looks at the cluster, asks the engine.
+
+Whatever stands in the way of an answer is an answer: it does not hold, and says why. One
+version of the policies serves one look at a step, whatever is loaded meanwhile.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import structlog
+
+from shared.api.parameters import Parameters
+from shared.api.results import ConditionResult, SafetyResult
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_spec import Step, StepCondition
+from shared.errors import MendflowError
+from shared.expressions.errors import ExpressionError
+from shared.expressions.resolving import resolved
+from shared.policy.library import Library, LivePolicies
+from shared.policy.library import Stage as LibraryStage
+from shared.policy.port import Policy, PolicyEngine, Verdict
+from shared.telemetry.policies import PolicyMetrics
+from shared.worker.checks import Stage
+from shared.worker.overrides import Requirement, requirement
+from shared.workflow.safety import SafetyAnswer
+
+_MAX_MESSAGE: Final = 256
+_MAX_REASONS: Final = 16
+
+
+class Inputs(Protocol):
+    """What policies get to see of the cluster."""
+
+    async def condition_input(
+        self, workflow: WorkflowExecution, step: Step, *, parameters: Parameters, fresh: bool
+    ) -> dict[str, Any]:
+        """Return the input of a step's conditions."""
+        ...
+
+    async def safety_input(
+        self,
+        workflow: WorkflowExecution,
+        *,
+        action: str,
+        parameters: Parameters,
+        step_name: str,
+        rollback: bool,
+    ) -> dict[str, Any]:
+        """Return the input of the safety policies."""
+        ...
+
+
+class PolicyChecker:
+    """Answers for steps and changes, by the policies in force."""
+
+    def __init__(
+        self,
+        *,
+        engine: PolicyEngine,
+        policies: LivePolicies,
+        inputs: Inputs,
+        metrics: PolicyMetrics,
+    ) -> None:
+        self._engine = engine
+        self._policies = policies
+        self._inputs = inputs
+        self._metrics = metrics
+        self._log = structlog.get_logger()
+
+    async def check(
+        self, workflow: WorkflowExecution, step: Step, stage: Stage, *, fresh: bool
+    ) -> list[ConditionResult]:
+        """Evaluate the conditions of a step once, in the order of their list."""
+        conditions = step.pre_conditions if stage == "precondition" else step.post_conditions
+        if not conditions:
+            return []
+        library = self._policies.current
+        data = await self._seen(workflow, step, fresh=fresh)
+        tenant = _tenant(workflow)
+        results: list[ConditionResult] = []
+        for condition in conditions:
+            required = requirement(
+                workflow, step, condition, is_precondition=stage == "precondition"
+            )
+            if any(r.required and not r.passed for r in results):
+                results.append(_skipped(condition, required, library))
+                continue
+            policy = library.find(LibraryStage(stage), step.action, condition)
+            verdict = await self._evaluated(policy, data, tenant=tenant)
+            result = _result(condition, required, verdict, library)
+            results.append(result)
+            self._tell(workflow, step, stage, result, verdict)
+        return results
+
+    async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
+        """Return why policies of a step cannot be used, by type of condition; empty if all can."""
+        conditions = step.pre_conditions if stage == "precondition" else step.post_conditions
+        library = self._policies.current
+        found = await asyncio.gather(
+            *(self._defect(step, stage, condition, library) for condition in conditions)
+        )
+        named = zip(conditions, found, strict=True)
+        return {condition.type: why for condition, why in named if why}
+
+    async def _defect(
+        self, step: Step, stage: Stage, condition: StepCondition, library: Library
+    ) -> str:
+        policy = library.find(LibraryStage(stage), step.action, condition)
+        if isinstance(policy, str):
+            return policy
+        return "; ".join(await self._engine.defects(policy))
+
+    async def judge(
+        self,
+        workflow: WorkflowExecution,
+        step: str,
+        *,
+        action: str,
+        parameters: Parameters,
+        rollback: bool,
+    ) -> SafetyAnswer:
+        """Return whether every safety policy allows a change; one that does not is enough."""
+        library = self._policies.current
+        try:
+            data = await self._inputs.safety_input(
+                workflow, action=action, parameters=parameters, step_name=step, rollback=rollback
+            )
+        except MendflowError as error:
+            return _unsafe([f"the target cannot be read: {error}"], library, is_answered=False)
+        tenant = _tenant(workflow)
+        verdicts = await asyncio.gather(
+            *(self._engine.decide(policy, data, tenant=tenant) for policy in library.safety)
+        )
+        answer = _judged(library, verdicts)
+        if not answer.result.allowed:
+            self._metrics.change_denied(action, is_answered=answer.is_answered)
+            self._log.warning(
+                "change denied", step=step, action=action, reasons=answer.result.reasons
+            )
+        return answer
+
+    async def _seen(
+        self, workflow: WorkflowExecution, step: Step, *, fresh: bool
+    ) -> dict[str, Any] | str:
+        try:
+            parameters = resolved(workflow, step.parameters)
+            return await self._inputs.condition_input(
+                workflow, step, parameters=parameters, fresh=fresh
+            )
+        except (MendflowError, ExpressionError) as error:
+            return f"the cluster cannot be looked at: {error}"
+
+    async def _evaluated(
+        self, policy: Policy | str, data: dict[str, Any] | str, *, tenant: str
+    ) -> Verdict:
+        """Return the verdict of a policy; what stands in its place is why there is none."""
+        if isinstance(policy, str):
+            return Verdict(allowed=False, reasons=(policy,))
+        if isinstance(data, str):
+            return Verdict(allowed=False, reasons=(data,))
+        return await self._engine.decide(policy, data, tenant=tenant)
+
+    def _tell(
+        self,
+        workflow: WorkflowExecution,
+        step: Step,
+        stage: Stage,
+        result: ConditionResult,
+        verdict: Verdict,
+    ) -> None:
+        """Count an evaluation and write it down: one sample and one line each (4.2)."""
+        self._metrics.condition_evaluated(
+            stage,
+            result.condition_type,
+            passed=result.passed,
+            required=result.required,
+            seconds=verdict.seconds,
+        )
+        tell = self._log.info if result.passed else self._log.warning
+        tell(
+            "condition evaluated",
+            workflow=workflow.metadata.name,
+            namespace=workflow.metadata.namespace,
+            step=step.name,
+            stage=stage,
+            condition=result.condition_type,
+            required=result.required,
+            passed=result.passed,
+            why=result.error_message,
+            seconds=round(verdict.seconds, 4),
+        )
+
+
+def _tenant(workflow: WorkflowExecution) -> str:
+    return f"{workflow.metadata.namespace}/{workflow.metadata.name}"
+
+
+def _skipped(condition: StepCondition, required: Requirement, library: Library) -> ConditionResult:
+    return ConditionResult(
+        condition_type=condition.type,
+        required=required.is_required,
+        evaluated=False,
+        passed=False,
+        policy_revision=library.revision,
+    )
+
+
+def _result(
+    condition: StepCondition, required: Requirement, verdict: Verdict, library: Library
+) -> ConditionResult:
+    why = "" if verdict.allowed else "; ".join(verdict.reasons) or "it does not hold"
+    if why and required.overridden_by and not required.is_required:
+        why = f"not required by {required.overridden_by}: {why}"
+    return ConditionResult(
+        condition_type=condition.type,
+        required=required.is_required,
+        evaluated=True,
+        passed=verdict.allowed,
+        error_message=why[:_MAX_MESSAGE],
+        evaluation_time=f"{verdict.seconds:.3f}s",
+        policy_revision=library.revision,
+        attempts=1,
+    )
+
+
+def _judged(library: Library, verdicts: Sequence[Verdict]) -> SafetyAnswer:
+    """Return the answer of all safety policies: a denial by one counts before any silence."""
+    if not library.safety:
+        return _unsafe(["there are no safety policies"], library, is_answered=False)
+    said = list(zip(library.safety, verdicts, strict=True))
+    denied = [each for each in said if not each[1].allowed and each[1].failure is None]
+    silent = [each for each in said if each[1].failure is not None]
+    if denied:
+        return _unsafe(_told(denied), library, is_answered=True)
+    if silent:
+        return _unsafe(_told(silent), library, is_answered=False)
+    return SafetyAnswer(result=SafetyResult(allowed=True, policy_revision=library.revision))
+
+
+def _told(said: Sequence[tuple[Policy, Verdict]]) -> list[str]:
+    return [f"{policy.name}: {why}" for policy, verdict in said for why in verdict.reasons]
+
+
+def _unsafe(reasons: list[str], library: Library, *, is_answered: bool) -> SafetyAnswer:
+    told = [reason[:_MAX_MESSAGE] for reason in reasons[:_MAX_REASONS]]
+    result = SafetyResult(allowed=False, reasons=told, policy_revision=library.revision)
+    return SafetyAnswer(result=result, is_answered=is_answered)
