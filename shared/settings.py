@@ -55,6 +55,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether ConcurrencyPools set a ceiling for all workflows of a namespace, and for all."""
     approval_threshold: Annotated[int, Meta(ge=1, le=10_000)] = 10
     """More steps than this wait for a person's approval."""
+    enable_validation_framework: bool = True
+    """Whether policies guard the steps: conditions before and after, safety policies always."""
+    policy_workers: Annotated[int, Meta(ge=1, le=32)] = 2
+    """Policies that one process evaluates at the same time."""
+    policy_timeout_s: Annotated[float, Meta(gt=0, le=30)] = 0.25
+    """Seconds that one evaluation may take."""
     identity: str = ""
     """Name of this replica; empty uses the host name and the process id."""
     host: str = "127.0.0.1"

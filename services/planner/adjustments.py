@@ -1,5 +1,6 @@
 """The shell around adjustments: save what was decided on them, and say so."""
 
+from services.planner.conditions import unusable_policies
 from services.planner.core.adjusting import revised
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
@@ -23,11 +24,13 @@ class Adjustments:
         if not undecided(workflow) or workflow.status.execution_plan is None:
             return workflow
         before = workflow
+        unusable = await unusable_policies(context.checker, workflow)
 
         def decide(current: WorkflowExecution) -> WorkflowStatus | None:
             nonlocal before
             before = current
-            return revised(current, context.limits.current, now=context.clock.now())
+            now = context.clock.now()
+            return revised(current, context.limits.current, now=now, unusable=unusable)
 
         if decide(workflow) is None:
             return workflow

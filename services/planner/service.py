@@ -7,8 +7,10 @@ import msgspec
 
 from services.planner.adjustments import Adjustments
 from services.planner.approvals import Approvals
+from services.planner.conditions import unusable_policies
 from services.planner.core.adjusting import revised
 from services.planner.core.approving import needed
+from services.planner.core.conditions import Unusable
 from services.planner.core.finished import is_finished
 from services.planner.core.plan import initial_steps, make_plan
 from services.planner.core.remediation import Remediation
@@ -61,9 +63,10 @@ class Planner:
             return await self._follow(view.workflow)
         began = self._context.clock.now()
         remediation = await remediation_of(self._context.cluster, view.workflow)
+        unusable = await unusable_policies(self._context.checker, view.workflow)
 
         def decide(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            return self._decide(workflow, remediation, began=began)
+            return self._decide(workflow, remediation, unusable, began=began)
 
         saved = await self._context.workflows.update(
             key.namespace, key.name, key.uid, decide, view=view
@@ -85,7 +88,12 @@ class Planner:
         return GONE if followed is None else Ack(note=str(followed.status.phase))
 
     def _decide(
-        self, workflow: WorkflowExecution, remediation: Remediation, *, began: datetime
+        self,
+        workflow: WorkflowExecution,
+        remediation: Remediation,
+        unusable: Unusable,
+        *,
+        began: datetime,
     ) -> WorkflowStatus | None:
         if not needs_planning(workflow):
             return None
@@ -103,6 +111,7 @@ class Planner:
             max_steps=limits.max_steps,
             max_depth=limits.max_dependency_depth,
             longest_undo=limits.rollback_step_timeout,
+            unusable=unusable,
         )
         if defects or remediation.defects:
             return _refused(begun, [*defects, *remediation.defects])
@@ -119,7 +128,7 @@ class Planner:
             validation_results=ValidationResults(),
         )
         written = msgspec.structs.replace(workflow, status=planned)
-        return revised(written, limits, now=now) or planned
+        return revised(written, limits, now=now, unusable=unusable) or planned
 
     async def _announce(self, workflow: WorkflowExecution) -> None:
         context, status = self._context, workflow.status

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any, Final, Self
 
 from shared.clock import Clock
+from shared.errors import TransientError
 from shared.policy.pool import Pool
 from shared.policy.port import Failure, Policy, Verdict
 from shared.policy.quarantine import Quarantine
@@ -105,13 +106,17 @@ class WorkerEngine:
         )
 
     async def defects(self, policy: Policy) -> tuple[str, ...]:
-        """Return why a policy cannot be used, in words; empty when it can."""
+        """Return why a policy cannot be used, in words; empty when it can.
+
+        Raises:
+            TransientError: no worker became free in time, so nobody knows.
+        """
         try:
             digest = self._admitted(policy)
             async with self._queue.place(""):
                 await self._answered(policy, digest, None)
         except OverloadedError as error:
-            return (str(error),)
+            raise TransientError("PolicyOverloaded", str(error)) from None
         except _NoAnswerError as error:
             return error.reasons
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy is not usable

@@ -36,6 +36,9 @@ async def loaded(
         data: what the ConfigMap holds, by key; keys `*_test.rego` are left out.
         labels: its labels; `version` becomes part of the revision.
         engine: checks every text.
+
+    Raises:
+        TransientError: the engine has too much to do to tell.
     """
     texts = {key: value for key, value in data.items() if not key.endswith(_TESTS)}
     problems = _too_much(texts)

@@ -88,5 +88,9 @@ class PolicyEngine(Protocol):
         ...
 
     async def defects(self, policy: Policy) -> tuple[str, ...]:
-        """Return why a policy cannot be used, in words; empty when it can."""
+        """Return why a policy cannot be used, in words; empty when it can.
+
+        Raises:
+            TransientError: nobody can tell now.
+        """
         ...

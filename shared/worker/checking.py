@@ -61,11 +61,13 @@ class PolicyChecker:
         policies: LivePolicies,
         inputs: Inputs,
         metrics: PolicyMetrics,
+        with_conditions: bool = True,
     ) -> None:
         self._engine = engine
         self._policies = policies
         self._inputs = inputs
         self._metrics = metrics
+        self._with_conditions = with_conditions
         self._log = structlog.get_logger()
 
     async def check(
@@ -73,7 +75,7 @@ class PolicyChecker:
     ) -> list[ConditionResult]:
         """Evaluate the conditions of a step once, in the order of their list."""
         conditions = step.pre_conditions if stage == "precondition" else step.post_conditions
-        if not conditions:
+        if not conditions or not self._with_conditions:
             return []
         library = self._policies.current
         data = await self._seen(workflow, step, fresh=fresh)
@@ -94,14 +96,19 @@ class PolicyChecker:
         return results
 
     async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
-        """Return why policies of a step cannot be used, by type of condition; empty if all can."""
+        """Return why policies of a step cannot be used, by type of condition; empty if all can.
+
+        Raises:
+            TransientError: nobody can tell now.
+        """
         conditions = step.pre_conditions if stage == "precondition" else step.post_conditions
         library = self._policies.current
-        found = await asyncio.gather(
-            *(self._defect(step, stage, condition, library) for condition in conditions)
-        )
-        named = zip(conditions, found, strict=True)
-        return {condition.type: why for condition, why in named if why}
+        # One after the other: a large workflow must not crowd out those that run.
+        found = {
+            condition.type: await self._defect(step, stage, condition, library)
+            for condition in conditions
+        }
+        return {type_: why for type_, why in found.items() if why}
 
     async def _defect(
         self, step: Step, stage: Stage, condition: StepCondition, library: Library

@@ -31,7 +31,11 @@ class Checker(Protocol):
         ...
 
     async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
-        """Return why policies of a step cannot be used, by type of condition; empty if all can."""
+        """Return why policies of a step cannot be used, by type of condition; empty if all can.
+
+        Raises:
+            TransientError: nobody can tell now.
+        """
         ...
 
     async def judge(

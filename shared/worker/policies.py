@@ -12,6 +12,7 @@ import msgspec
 
 from shared.api.groups import CONFIG_MAP
 from shared.api.meta import ObjectMeta
+from shared.errors import TransientError
 from shared.kube.port import Object
 from shared.kube.watch import ListWatch
 from shared.policy.library import Library, LivePolicies
@@ -22,6 +23,7 @@ from shared.policy.shipped import defaults
 from shared.worker.context import Context
 from shared.worker.limits import ConfigMapRef
 
+_AGAIN_S: Final = 1.0
 _MOST_TOLD: Final = 16
 """Keys that one Event speaks of."""
 
@@ -91,7 +93,13 @@ class PoliciesWatch:
             await self._is_new.wait()
             self._is_new.clear()
             version = self._found
-            result = await self._checked(version)
+            try:
+                result = await self._checked(version)
+            except TransientError as error:
+                self._context.log.warning("policies not checked yet", why=str(error))
+                await asyncio.sleep(_AGAIN_S)
+                self._is_new.set()
+                continue
             if self._is_new.is_set():
                 continue
             if isinstance(result, Library):

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -35,14 +35,18 @@ from shared.kube.events import EventRecorder
 from shared.kube.preflight import missing_crds
 from shared.kube.store import ExecutionStore, WorkflowStore
 from shared.limits import Limits, LiveLimits
+from shared.policy.engine import WorkerEngine
 from shared.settings import Settings
 from shared.telemetry import logging
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.probes import ProbeServer, Readiness
 from shared.waiting import happened
+from shared.worker.checking import PolicyChecker
 from shared.worker.context import Context
 from shared.worker.limits import LimitsWatch
 from shared.worker.observing import CountingObserver
+from shared.worker.policies import PoliciesWatch
+from shared.worker.policing import GUARDED, JUDGING, Policing
 from shared.worker.publisher import Publisher
 from shared.worker.reconciler import in_resync
 from shared.workflow import slices
@@ -89,6 +93,11 @@ class Process:
         replica = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
         self.identity = f"{replica}-{boot}"
         self._stopping = asyncio.Event()
+        self._engine = WorkerEngine(
+            clock=self.clock,
+            workers=settings.policy_workers,
+            timeout_s=settings.policy_timeout_s,
+        )
 
     async def run(self, services: dict[Service, Build]) -> None:
         """Run services until SIGTERM or SIGINT."""
@@ -100,6 +109,7 @@ class Process:
             self.readiness.set(_check(service), "the API server has not answered yet")
         async with AsyncExitStack() as stack:
             await self._serve_probes(stack)
+            await self._open_engine(stack, services)
             tasks = [
                 loop.create_task(self._run_service(service, build), name=str(service))
                 for service, build in services.items()
@@ -131,6 +141,14 @@ class Process:
             stack.push_async_callback(server.stop)
         structlog.get_logger().info("listening", health=health.port, metrics=metrics.port)
 
+    async def _open_engine(self, stack: AsyncExitStack, services: Iterable[Service]) -> None:
+        """Start what evaluates policies, where a service asks it."""
+        if GUARDED.isdisjoint(services):
+            return
+        if not self.settings.enable_validation_framework:
+            structlog.get_logger().warning("conditions of steps are not evaluated")
+        await stack.enter_async_context(self._engine)
+
     async def _run_service(self, service: Service, build: Build) -> None:
         settings = self.settings
         log = structlog.get_logger(service=str(service), identity=self.identity)
@@ -158,29 +176,34 @@ class Process:
             )
             limits = LiveLimits(_limits(settings), pinned=self.pinned)
             limits.on_change(lambda now: cluster.limit(qps=now.qps, burst=now.burst))
-            context = self._context(service, cluster, bus, log, limits)
+            policing = Policing(self._engine)
+            context = self._context(service, cluster, bus, log, limits=limits, policing=policing)
             runnable = build(context)
             bus.on_reconnect(context.publisher.forget_timers)
             bus.on_reconnect(runnable.resync_now)
             self.readiness.note(f"bus-{service}", lambda: "" if bus.connected else _WITHOUT_BUS)
             log.info("started", service=str(service))
             try:
-                await self._serve(context, bus, runnable)
+                await self._serve(context, bus, runnable, policing)
             finally:
                 await context.recorder.flush()
             log.info("stopped")
 
-    async def _serve(self, context: Context, bus: JetStreamBus, runnable: Runnable) -> None:
+    async def _serve(
+        self, context: Context, bus: JetStreamBus, runnable: Runnable, policing: Policing
+    ) -> None:
         """Work until told to stop, then end what is in hand within the time for that."""
         loop = asyncio.get_running_loop()
         stopping = loop.create_task(self._stopping.wait())
-        working = [loop.create_task(bus.run())]
-        if context.service in _LIMITED:
-            watch = LimitsWatch(context, on_change=runnable.resync_now)
-            working.append(loop.create_task(watch.run()))
-            working.append(loop.create_task(_after(watch.read, runnable)))
-        else:
-            working.append(loop.create_task(runnable.run()))
+        watches = _watches(context, runnable, policing)
+        working = [
+            loop.create_task(work)
+            for work in (
+                bus.run(),
+                *(watch.run() for watch in watches),
+                _after([watch.read for watch in watches], runnable),
+            )
+        ]
         try:
             done, _ = await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
@@ -221,7 +244,9 @@ class Process:
         cluster: ApiCluster,
         bus: JetStreamBus,
         log: Logger,
+        *,
         limits: LiveLimits,
+        policing: Policing,
     ) -> Context:
         settings, clock = self.settings, self.clock
         return Context(
@@ -249,7 +274,17 @@ class Process:
             resync_s=settings.resync_s,
             limits=limits,
             concurrency_pools=settings.concurrency_pools,
+            checker=self._checker(service, cluster, policing),
         )
+
+    def _checker(
+        self, service: Service, cluster: ApiCluster, policing: Policing
+    ) -> PolicyChecker | None:
+        """Return who answers for steps; without conditions, changes are judged all the same."""
+        on = self.settings.enable_validation_framework
+        if service not in GUARDED or not (on or service in JUDGING):
+            return None
+        return policing.checker(cluster, self.clock, self.metrics, with_conditions=on)
 
     def _on_written(self, service: Service) -> Callable[[str, float], None]:
         def count(namespace: str, seconds: float) -> None:
@@ -260,10 +295,6 @@ class Process:
         return count
 
 
-_LIMITED: Final = frozenset(
-    {Service.PLANNER, Service.ORCHESTRATOR, Service.MONITOR, Service.ROLLBACK}
-)
-"""Services that work by limits which ConfigMaps may change."""
 _MANAGERS: Final = {
     Service.WATCHER: "watcher",
     Service.PLANNER: "planner",
@@ -278,8 +309,19 @@ def _check(service: Service) -> str:
     return f"crds-{service}"
 
 
-async def _after(event: asyncio.Event, runnable: Runnable) -> None:
-    await event.wait()
+def _watches(
+    context: Context, runnable: Runnable, policing: Policing
+) -> Sequence[LimitsWatch | PoliciesWatch]:
+    """Return what has to be read once before a service begins, and is followed while it works."""
+    if context.service not in GUARDED:
+        return []
+    limits = LimitsWatch(context, on_change=runnable.resync_now)
+    return [limits, policing.watch(context, on_change=runnable.resync_now)]
+
+
+async def _after(events: Sequence[asyncio.Event], runnable: Runnable) -> None:
+    for event in events:
+        await event.wait()
     await runnable.run()
 
 

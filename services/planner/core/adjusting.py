@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from services.planner.core.approving import needed, with_approval
+from services.planner.core.conditions import NONE_UNUSABLE, Unusable
 from services.planner.core.defects import Defect, step_path
 from services.planner.core.plan import initial_steps, make_plan
 from services.planner.core.validate import validate
@@ -30,13 +31,20 @@ _MOST_ENTRIES: Final = 50
 _MAX_MESSAGE: Final = 256
 
 
-def revised(workflow: WorkflowExecution, limits: Limits, *, now: datetime) -> WorkflowStatus | None:
+def revised(
+    workflow: WorkflowExecution,
+    limits: Limits,
+    *,
+    now: datetime,
+    unusable: Unusable = NONE_UNUSABLE,
+) -> WorkflowStatus | None:
     """Return the status with every adjustment decided that is due, or None if none is.
 
     Args:
         workflow: a planned workflow, as it is or as it is about to be written.
         limits: those in force.
         now: stamp of the entries, and beginning of the wait for approval.
+        unusable: why policies of conditions cannot be used.
     """
     current = workflow
     for adjustment in undecided(workflow):
@@ -46,7 +54,7 @@ def revised(workflow: WorkflowExecution, limits: Limits, *, now: datetime) -> Wo
         unreadable = _condition_problem(current, adjustment)
         if not unreadable and not is_due(current, adjustment):
             continue
-        problem = unreadable or _problem(current, adjustment, limits)
+        problem = unreadable or _problem(current, adjustment, limits, unusable)
         if problem:
             entry = _entry(adjustment, plan.revision, accepted=False, reason=problem, now=now)
             status = _noted(current.status, entry)
@@ -56,7 +64,9 @@ def revised(workflow: WorkflowExecution, limits: Limits, *, now: datetime) -> Wo
     return None if current is workflow else current.status
 
 
-def _problem(workflow: WorkflowExecution, adjustment: Adjustment, limits: Limits) -> str:
+def _problem(
+    workflow: WorkflowExecution, adjustment: Adjustment, limits: Limits, unusable: Unusable
+) -> str:
     """Return why an adjustment cannot be accepted, or nothing."""
     found = _lateness(workflow) or _removal_problem(workflow, adjustment)
     if found:
@@ -70,6 +80,7 @@ def _problem(workflow: WorkflowExecution, adjustment: Adjustment, limits: Limits
         max_steps=limits.max_steps,
         max_depth=limits.max_dependency_depth,
         longest_undo=limits.rollback_step_timeout,
+        unusable=unusable,
     )
     if not defects:
         return ""

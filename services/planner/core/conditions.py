@@ -7,6 +7,7 @@ defect of the field that holds it.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final
 
 from services.planner.core.defects import Defect, Reason, step_path
@@ -17,6 +18,7 @@ from shared.workflow import durations
 LONGEST: Final = timedelta(hours=1)
 Unusable = Mapping[tuple[str, str, str], str]
 """Why a policy cannot be used, by step, stage and type of condition."""
+NONE_UNUSABLE: Final[Unusable] = MappingProxyType({})
 
 
 def condition_defects(step: Step, unusable: Unusable) -> Iterator[Defect]:

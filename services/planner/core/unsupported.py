@@ -32,8 +32,6 @@ class SpecRow(msgspec.Struct, frozen=True):
 
 
 STEP_ROWS: Final = (
-    StepRow("preConditions", lambda step: bool(step.pre_conditions)),
-    StepRow("postConditions", lambda step: bool(step.post_conditions)),
     StepRow(
         "targetCluster",
         lambda step: step.target_cluster not in {"", "local"},
@@ -41,7 +39,6 @@ STEP_ROWS: Final = (
     ),
 )
 SPEC_ROWS: Final = (
-    SpecRow("conditionOverrides", lambda spec: bool(spec.condition_overrides)),
     SpecRow("executionStrategy.dryRunFirst", lambda spec: spec.execution_strategy.dry_run_first),
     SpecRow(
         "executionStrategy.safetyChecks", lambda spec: bool(spec.execution_strategy.safety_checks)

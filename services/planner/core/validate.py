@@ -11,6 +11,12 @@ from datetime import timedelta
 from typing import Final
 
 from services.planner.core.actions import action_defects, undo_defects
+from services.planner.core.conditions import (
+    NONE_UNUSABLE,
+    Unusable,
+    condition_defects,
+    override_defects,
+)
 from services.planner.core.defects import DEFINITION, Defect, Reason, step_path
 from services.planner.core.graph import batches, build_graph, cycles, dependencies
 from services.planner.core.references import reference_defects
@@ -34,6 +40,7 @@ def validate(
     max_steps: int = 100,
     max_depth: int = 100,
     longest_undo: timedelta = timedelta(minutes=5),
+    unusable: Unusable = NONE_UNUSABLE,
 ) -> list[Defect]:
     """Return every defect of the definition; an empty list means it can be planned.
 
@@ -42,6 +49,7 @@ def validate(
         max_steps: Steps a workflow may have; above it, nothing else is looked at.
         max_depth: Batches a plan may have, one after the other.
         longest_undo: What one try of an explicit undo may take.
+        unusable: Why policies of conditions cannot be used.
     """
     spec = workflow.spec
     definition = spec.workflow_definition
@@ -59,8 +67,10 @@ def validate(
         found += action_defects(step, namespace=workflow.metadata.namespace)
         found += undo_defects(step, namespace=workflow.metadata.namespace)
         found += duration_defects(step, longest_undo=longest_undo)
+        found += condition_defects(step, unusable)
         found += unsupported_in_step(step)
     found += deadline_defects(spec)
+    found += override_defects(spec)
     found += unsupported_in_spec(spec)
     return [*found, *_strategy_defects(spec.execution_strategy)]
 
