@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.monitor.core.verifying import failing_condition
 from shared.api.enums import ErrorType, StepPhase, StepReason
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus
@@ -50,6 +51,9 @@ class Announcer:
             context.metrics.step_ended(action=step.action, outcome=str(step.phase))
         if step.error_type is ErrorType.TIMEOUT:
             context.metrics.timeout_exceeded("step")
+        failing = failing_condition(step)
+        if step.error_type is ErrorType.POSTCONDITION_FAILED and failing is not None:
+            context.metrics.policies.postcondition_timed_out(step.action, failing.condition_type)
         if retried or step.phase is StepPhase.FAILED:
             context.recorder.warning(
                 workflow,

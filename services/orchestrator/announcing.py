@@ -1,5 +1,9 @@
 """What the orchestrator tells others after a write: facts, events, metrics."""
 
+from collections.abc import Mapping
+from typing import Final
+
+from services.orchestrator.core.guarding import failed_condition
 from shared.api.enums import StepPhase, StepReason
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus
@@ -8,6 +12,12 @@ from shared.expressions.due import due
 from shared.worker.context import Context
 from shared.worker.ending import announce_end
 from shared.workflow.phases import rollback_is_due
+
+_HELD_UP: Final[Mapping[StepReason | None, str]] = {
+    StepReason.PRECONDITION_FAILED: "PreconditionBlocked",
+    StepReason.POLICY_UNAVAILABLE: "PolicyUnavailable",
+}
+"""Events of steps that wait for policies, by reason."""
 
 
 class Announcer:
@@ -51,7 +61,8 @@ class Announcer:
             old = known.get(step.name)
             if old is not None and (old.phase, old.reason) == (step.phase, step.reason):
                 continue
-            if step.reason is StepReason.AWAITING_APPROVAL:
+            if step.reason is StepReason.AWAITING_APPROVAL or _is_held_up(step):
+                self._held_up(after, step)
                 await publisher.fact(after, Fact.STEP_BLOCKED, step=step.name, occurrence=version)
             elif step.phase in {StepPhase.FAILED, StepPhase.SKIPPED}:
                 ended = True
@@ -59,10 +70,27 @@ class Announcer:
         if ended:
             await publisher.fact(after, Fact.STEPS_SETTLED, occurrence=version)
 
+    def _held_up(self, workflow: WorkflowExecution, step: StepStatus) -> None:
+        """Tell of a step that policies began to hold up."""
+        if not _is_held_up(step):
+            return
+        event = _HELD_UP[step.reason]
+        context, failing = self._context, failed_condition(step.pre_condition_results)
+        message = f"step {step.name}: {step.message}"
+        context.recorder.warning(workflow, reason=event, message=message)
+        context.log.warning("step held up", step=step.name, why=step.message)
+        if step.reason is StepReason.PRECONDITION_FAILED and failing is not None:
+            context.metrics.policies.step_blocked(step.action, failing.condition_type)
+
     def _ended(self, workflow: WorkflowExecution, step: StepStatus) -> None:
         context, message = self._context, f"step {step.name}: {step.message}"
         if step.phase is StepPhase.FAILED:
-            context.recorder.warning(workflow, reason="StepFailed", message=message)
+            violates = step.reason is StepReason.POLICY_VIOLATION
+            event = "PolicyViolation" if violates else "StepFailed"
+            context.recorder.warning(workflow, reason=event, message=message)
+        failing = failed_condition(step.pre_condition_results)
+        if step.reason is StepReason.PRECONDITION_FAILED and failing is not None:
+            context.metrics.policies.precondition_timed_out(failing.condition_type)
         context.log.info("step ended without an execution", step=step.name, phase=str(step.phase))
 
     def _control(self, before: WorkflowExecution, after: WorkflowExecution) -> None:
@@ -81,3 +109,7 @@ class Announcer:
             )
         else:
             context.recorder.normal(after, reason="ControlAccepted", message=verb)
+
+
+def _is_held_up(step: StepStatus) -> bool:
+    return step.phase is StepPhase.BLOCKED and step.reason in _HELD_UP

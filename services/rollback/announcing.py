@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.rollback.core.advance import RETRYING, TIMED_OUT
-from shared.api.enums import Phase, RollbackStepPhase
+from shared.api.enums import Phase, RollbackStepPhase, StepReason
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import RollbackStep
 from shared.contracts.subjects import Fact
@@ -70,9 +70,11 @@ class Announcer:
             return
         if step.reason == TIMED_OUT:
             context.metrics.timeout_exceeded("rollback")
+        violates = step.reason == str(StepReason.POLICY_VIOLATION)
+        event = "PolicyViolation" if violates else "RollbackStepFailed"
         context.recorder.warning(
             workflow,
-            reason="RollbackStepFailed" if failed else "RollbackStepRetrying",
+            reason=event if failed else "RollbackStepRetrying",
             message=f"undo of {step.name}: {step.message}"[:256],
         )
         context.log.warning(

@@ -43,6 +43,25 @@ class PolicyMetrics:
             registry=registry,
         )
 
+        self._timeouts = Counter(
+            "condition_timeout",
+            "Required conditions whose time was up",
+            kind,
+            registry=registry,
+        )
+        self._blocked = Counter(
+            "executions_blocked_by_precondition",
+            "Steps that a precondition held up",
+            ["action", "condition_type"],
+            registry=registry,
+        )
+        self._vain = Counter(
+            "executions_failed_by_postcondition",
+            "Steps that did not bring about what they were to",
+            ["action", "condition_type"],
+            registry=registry,
+        )
+
     def condition_evaluated(
         self, stage: str, condition_type: str, *, passed: bool, required: bool, seconds: float
     ) -> None:
@@ -54,6 +73,20 @@ class PolicyMetrics:
             self._passed.labels(kind, stage).inc()
         else:
             self._failed.labels(kind, stage, word).inc()
+
+    def step_blocked(self, action: str, condition_type: str) -> None:
+        """Count a step that a precondition began to hold up."""
+        self._blocked.labels(action, self._bounded(condition_type)).inc()
+
+    def precondition_timed_out(self, condition_type: str) -> None:
+        """Count a step that a precondition held up for too long."""
+        self._timeouts.labels(self._bounded(condition_type), "precondition").inc()
+
+    def postcondition_timed_out(self, action: str, condition_type: str) -> None:
+        """Count a step whose postcondition did not come true in time."""
+        kind = self._bounded(condition_type)
+        self._timeouts.labels(kind, "postcondition").inc()
+        self._vain.labels(action, kind).inc()
 
     def change_denied(self, action: str, *, is_answered: bool) -> None:
         """Count a change that was not allowed; not answered: no policy said so itself."""

@@ -86,6 +86,11 @@ def rounds_so_far(step: StepStatus) -> int:
     return max((result.attempts for result in step.post_condition_results), default=0)
 
 
+def failing_condition(step: StepStatus) -> ConditionResult | None:
+    """Return the first required postcondition that does not hold, as of the latest round."""
+    return next((r for r in step.post_condition_results if r.required and not r.passed), None)
+
+
 def due_steps(workflow: WorkflowExecution, *, now: datetime, woken: bool) -> list[StepStatus]:
     """Return the steps that are due for a round.
 
@@ -229,9 +234,9 @@ def _waiting(
 
 def _given_up(spec: Step, step: StepStatus, *, now: datetime) -> StepStatus:
     """Return a step that nobody waits for any longer: as the latest round left it."""
-    results = step.post_condition_results
-    said = results or [_unsaid(condition) for condition in spec.post_conditions]
-    missing = next((r for r in said if r.required and not r.passed), None)
+    unsaid = [_unsaid(condition) for condition in spec.post_conditions]
+    said = step.post_condition_results or unsaid
+    missing = failing_condition(msgspec.structs.replace(step, post_condition_results=said))
     if missing is None:
         return _settled(step, StepPhase.COMPLETED, at=now)
     message = (

@@ -1,4 +1,4 @@
-"""The way back: which completed steps are undone, and in which order.
+"""The way back: which steps are undone, and in which order.
 
 Reverse topological, ties by latest completion first (requirements 3.3).
 """
@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from services.rollback.core.undo import without_undo
-from shared.api.enums import RollbackPhase, RollbackType, StepPhase
+from shared.api.enums import ErrorType, RollbackPhase, RollbackType, StepPhase
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Rollback, RollbackStep, StepStatus
 from shared.workflow.definition import steps_of
@@ -18,7 +18,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def begin(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
-    """Return a running rollback that lists every completed step, last one first."""
+    """Return a running rollback that lists every step to undo, last one first."""
     return Rollback(
         phase=RollbackPhase.RUNNING,
         strategy=workflow.spec.rollback_strategy.type,
@@ -40,17 +40,23 @@ def by_strategy(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
 
 
 def undo_order(workflow: WorkflowExecution) -> list[StepStatus]:
-    """Return the completed steps in the order of undoing."""
+    """Return the steps whose change was made, in the order of undoing.
+
+    One that failed its postconditions is among them: its execution completed.
+    """
     plan = workflow.status.execution_plan
     depth = {
         name: level for level, names in enumerate(plan.batches if plan else ()) for name in names
     }
-    completed = [s for s in workflow.status.steps if s.phase is StepPhase.COMPLETED]
     return sorted(
-        completed,
+        (step for step in workflow.status.steps if _was_changed(step)),
         key=lambda s: (depth.get(s.name, 0), s.completion_time or _EPOCH, s.step_number),
         reverse=True,
     )
+
+
+def _was_changed(step: StepStatus) -> bool:
+    return step.phase is StepPhase.COMPLETED or step.error_type is ErrorType.POSTCONDITION_FAILED
 
 
 def _listed(workflow: WorkflowExecution, step: StepStatus) -> RollbackStep:

@@ -97,7 +97,10 @@ async def test_row_84_a_condition_that_never_holds_starts_the_rollback(
     assert done["status"]["failedStep"] == "a"
     (said,) = (c for c in done["status"]["conditions"] if c["type"] == "PostconditionsFailed")
     assert said["status"] == "True"
+    undone = [step["name"] for step in done["status"]["rollback"]["steps"]]
+    assert undone == ["a", "o"]
     assert kubectl.get("deployment", "api")["spec"]["replicas"] == 2
+    assert kubectl.get("deployment", "web")["spec"]["replicas"] == 2
 
 
 def _verified(name: str, target: str, *needs: str, timeout: str) -> Object:

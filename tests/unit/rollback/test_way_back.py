@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from services.rollback.core import trigger
+from services.rollback.core.reverse import undo_order
 from shared.api.enums import Control, ErrorType, Phase, RollbackStepPhase, RollbackType, StepPhase
 from shared.api.parameters import Parameters, RestartDeployment
 from shared.api.workflow_spec import Step
@@ -39,6 +40,21 @@ def test_completed_steps_are_undone_newest_first() -> None:
     assert way.undone == ["c", "b", "a"]
     assert way.workflow.status.phase is Phase.ROLLED_BACK
     assert rollback_of(way.workflow).failures == 0
+
+
+def test_a_step_that_failed_its_postconditions_is_undone_first() -> None:
+    workflow = failed_diamond()
+    steps = [
+        msgspec.structs.replace(step, error_type=ErrorType.POSTCONDITION_FAILED)
+        if step.phase is StepPhase.FAILED
+        else step
+        for step in workflow.status.steps
+    ]
+    status = msgspec.structs.replace(workflow.status, steps=steps)
+
+    order = [step.name for step in undo_order(msgspec.structs.replace(workflow, status=status))]
+
+    assert order == ["d", "c", "b", "a"]
 
 
 def test_row_66_a_failed_undo_does_not_stop_the_others() -> None:

@@ -17,6 +17,9 @@ CORE = {
     "execution_creation_failures_total",
 }
 FURTHER = {
+    "condition_timeout_total",
+    "executions_blocked_by_precondition_total",
+    "executions_failed_by_postcondition_total",
     "kubernetes_api_requests_total",
     "kubernetes_api_rate_limiter_wait_duration_seconds",
     "mendflow_approval_wait_seconds",
@@ -30,10 +33,16 @@ FURTHER = {
     "mendflow_messages_published_total",
     "mendflow_messages_redelivered_total",
     "mendflow_plan_revisions_total",
+    "mendflow_policy_reloads_total",
     "mendflow_resync_repaired_total",
     "mendflow_step_retries_total",
     "mendflow_tokens_total",
+    "policy_denials_total",
     "workflow_timeout_exceeded_total",
+    "workflowexecution_condition_duration_seconds",
+    "workflowexecution_condition_evaluations_total",
+    "workflowexecution_condition_failed_total",
+    "workflowexecution_condition_passed_total",
     "workflowexecution_step_execution_total",
 }
 
