@@ -1,13 +1,12 @@
 """Finds out which policies of a workflow's conditions cannot be used, before any step runs."""
 
-from collections.abc import Iterator
+from typing import Final
 
-from services.planner.core.conditions import Unusable
+from services.planner.core.conditions import Unusable, possible_steps
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import Step
 from shared.worker.checks import Checker, Stage
 
-_STAGES: tuple[Stage, ...] = ("precondition", "postcondition")
+_STAGES: Final[tuple[Stage, ...]] = ("precondition", "postcondition")
 
 
 async def unusable_policies(checker: Checker | None, workflow: WorkflowExecution) -> Unusable:
@@ -22,14 +21,7 @@ async def unusable_policies(checker: Checker | None, workflow: WorkflowExecution
         return {}
     return {
         (step.name, stage, type_): why
-        for step in _steps(workflow)
+        for step in possible_steps(workflow.spec)
         for stage in _STAGES
         for type_, why in (await checker.unusable(step, stage)).items()
     }
-
-
-def _steps(workflow: WorkflowExecution) -> Iterator[Step]:
-    yield from workflow.spec.workflow_definition.steps
-    adaptive = workflow.spec.adaptive_orchestration
-    for adjustment in adaptive.adjustments if adaptive else ():
-        yield from (insertion.step for insertion in adjustment.insert)

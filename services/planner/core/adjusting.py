@@ -183,9 +183,16 @@ def _accepted(
 
 
 def _as_written(workflow: WorkflowExecution, definition: WorkflowDefinition) -> WorkflowExecution:
-    """Return the workflow as if its definition had been this one from the start."""
+    """Return the workflow as if its definition had been this one from the start.
+
+    Overrides of conditions were looked at when it was planned; a step that they are for may
+    be removed.
+    """
     spec = msgspec.structs.replace(
-        workflow.spec, workflow_definition=definition, adaptive_orchestration=None
+        workflow.spec,
+        workflow_definition=definition,
+        adaptive_orchestration=None,
+        condition_overrides={},
     )
     return msgspec.structs.replace(workflow, spec=spec)
 

@@ -21,6 +21,14 @@ Unusable = Mapping[tuple[str, str, str], str]
 NONE_UNUSABLE: Final[Unusable] = MappingProxyType({})
 
 
+def possible_steps(spec: WorkflowSpec) -> Iterator[Step]:
+    """Yield all steps that a workflow has, or may come to have."""
+    yield from spec.workflow_definition.steps
+    adaptive = spec.adaptive_orchestration
+    for adjustment in adaptive.adjustments if adaptive else ():
+        yield from (insertion.step for insertion in adjustment.insert)
+
+
 def condition_defects(step: Step, unusable: Unusable) -> Iterator[Defect]:
     """Yield what is wrong with the conditions of a step, before it and after it."""
     lists = {"preConditions": step.pre_conditions, "postConditions": step.post_conditions}
@@ -41,10 +49,11 @@ def condition_defects(step: Step, unusable: Unusable) -> Iterator[Defect]:
 def override_defects(spec: WorkflowSpec) -> Iterator[Defect]:
     """Yield the overrides of conditions that no step of their action has."""
     for name, overrides in spec.condition_overrides.items():
+        action = canonical(name)
         steps = [
             step
-            for step in spec.workflow_definition.steps
-            if canonical(name) is not None and canonical(step.action) is canonical(name)
+            for step in possible_steps(spec)
+            if action is not None and canonical(step.action) is action
         ]
         path = f"spec.conditionOverrides[{name}]"
         if not steps:

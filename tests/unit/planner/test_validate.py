@@ -17,18 +17,15 @@ from shared.api.parameters import (
     WaitForCondition,
 )
 from shared.api.workflow_spec import (
-    ActionOverrides,
     ExecutionStrategy,
     RetryPolicy,
     SafetyCheck,
     Step,
-    StepCondition,
     StepRollback,
 )
 from tests.support.builders import diamond, make_workflow, notify_step, scale_step
 
 ROOT = "spec.workflowDefinition"
-CONDITION = StepCondition(type="ready", description="is it ready")
 
 
 def with_(step: Step, **changes: Any) -> Step:
@@ -255,12 +252,9 @@ def test_all_defects_are_reported_at_once_references_first() -> None:
 
 
 STEP_CHANGES: dict[str, dict[str, Any]] = {
-    "preConditions": {"pre_conditions": [CONDITION]},
-    "postConditions": {"post_conditions": [CONDITION]},
     "targetCluster": {"target_cluster": "east"},
 }
 SPEC_CHANGES: dict[str, dict[str, Any]] = {
-    "conditionOverrides": {"condition_overrides": {"scale_deployment": ActionOverrides()}},
     "executionStrategy.dryRunFirst": {"execution_strategy": ExecutionStrategy(dry_run_first=True)},
     "executionStrategy.safetyChecks": {
         "execution_strategy": ExecutionStrategy(safety_checks=[SafetyCheck(type="rbac")])
