@@ -1,0 +1,205 @@
+"""What services hear about a step: policies in force, on an input, in real workers."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from shared.api.parameters import Parameters
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_spec import (
+    ActionOverrides,
+    ConditionOverride,
+    Step,
+    StepCondition,
+)
+from shared.clock import SystemClock
+from shared.errors import PermanentError
+from shared.policy.engine import WorkerEngine
+from shared.policy.library import Library, LivePolicies
+from shared.policy.loading import loaded
+from shared.policy.shipped import defaults
+from shared.telemetry.policies import PolicyMetrics
+from shared.worker.checking import PolicyChecker
+from tests.support.builders import make_workflow, scale_step
+
+YES = "package precondition.mine\nimport rego.v1\nallow if input.n == 1"
+NO = f'{YES}0\nerror_message := sprintf("n is %v, \\"quoted\\"", [input.n])'
+BROKEN = "package precondition.mine\nallow if {"
+SAFE = "package safety.ours\nimport rego.v1\ndefault allow := true\n"
+TORN = "package safety.torn\nimport rego.v1\nallow := input.n == 1\nallow := input.n == 2\n"
+
+
+class Given:
+    """What a test says that the cluster is like."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {"n": 1}
+        self.error: Exception | None = None
+
+    async def condition_input(
+        self, workflow: WorkflowExecution, step: Step, *, parameters: Parameters, fresh: bool
+    ) -> dict[str, Any]:
+        del workflow, step, parameters, fresh
+        return self._seen()
+
+    async def safety_input(
+        self,
+        workflow: WorkflowExecution,
+        *,
+        action: str,
+        parameters: Parameters,
+        step_name: str,
+        rollback: bool,
+    ) -> dict[str, Any]:
+        del workflow, action, parameters, step_name, rollback
+        return self._seen()
+
+    def _seen(self) -> dict[str, Any]:
+        if self.error is not None:
+            raise self.error
+        return self.data
+
+
+class Asked:
+    """A checker, and what it depends on."""
+
+    def __init__(self, engine: WorkerEngine) -> None:
+        self.engine = engine
+        self.given = Given()
+        self.registry = CollectorRegistry()
+        self.live = LivePolicies(defaults())
+        self.checker = PolicyChecker(
+            engine=engine,
+            policies=self.live,
+            inputs=self.given,
+            metrics=PolicyMetrics(self.registry),
+        )
+
+    async def guard(self, **texts: str) -> None:
+        """Put nothing but these safety policies in force."""
+        library = await loaded(
+            {f"safety_{name}.rego": text for name, text in texts.items()}, {}, engine=self.engine
+        )
+        assert isinstance(library, Library)
+        only = tuple(each for each in library.safety if each.name.split(".")[0][7:] in texts)
+        self.live.swap(msgspec.structs.replace(library, safety=only))
+
+    async def judged(self) -> tuple[bool, bool, list[str]]:
+        """Return whether a change is allowed, whether that was said, and why not."""
+        step = scale_step("a")
+        answer = await self.checker.judge(
+            make_workflow([step]),
+            step.name,
+            action=step.action,
+            parameters=step.parameters,
+            rollback=False,
+        )
+        return answer.result.allowed, answer.is_answered, answer.result.reasons
+
+
+@pytest.fixture
+async def asked() -> AsyncIterator[Asked]:
+    """A checker on workers of its own."""
+    async with WorkerEngine(clock=SystemClock()) as engine:
+        yield Asked(engine)
+
+
+def step_with(*texts: str, required: bool = True) -> Step:
+    conditions = [
+        StepCondition(type=f"c{place}", description="d", rego=text, required=required)
+        for place, text in enumerate(texts)
+    ]
+    return msgspec.structs.replace(scale_step("a"), pre_conditions=conditions)
+
+
+async def test_row_78_after_a_required_one_that_does_not_hold_nothing_is_evaluated(
+    asked: Asked,
+) -> None:
+    step = step_with(YES, NO, YES)
+
+    results = await asked.checker.check(make_workflow([step]), step, "precondition", fresh=True)
+
+    assert [(r.evaluated, r.passed) for r in results] == [(True, True), (True, False), (False,) * 2]
+    assert results[1].error_message == 'n is 1, "quoted"'
+    assert {r.policy_revision for r in results} == {defaults().revision}
+
+
+async def test_row_77_optional_ones_are_all_evaluated(asked: Asked) -> None:
+    step = step_with(NO, YES, required=False)
+
+    results = await asked.checker.check(make_workflow([step]), step, "precondition", fresh=True)
+
+    assert [(r.evaluated, r.passed, r.required) for r in results] == [
+        (True, False, False),
+        (True, True, False),
+    ]
+
+
+async def test_row_90_an_override_makes_a_required_one_a_warning_that_says_so(
+    asked: Asked,
+) -> None:
+    step = step_with(NO, YES)
+    workflow = make_workflow([step])
+    override = ActionOverrides(preconditions={"c0": ConditionOverride(required=False)})
+    spec = msgspec.structs.replace(
+        workflow.spec, condition_overrides={"scale_deployment": override}
+    )
+    workflow = msgspec.structs.replace(workflow, spec=spec)
+
+    first, second = await asked.checker.check(workflow, step, "precondition", fresh=True)
+
+    assert (first.required, first.passed, second.evaluated) == (False, False, True)
+    assert "spec.conditionOverrides" in first.error_message
+
+
+async def test_what_cannot_be_evaluated_does_not_hold_and_says_why(asked: Asked) -> None:
+    for text, why in (("nowhere.rego", "there is no policy"), (BROKEN, "} is missing at the end")):
+        step = step_with(text)
+        workflow = make_workflow([step])
+
+        (result,) = await asked.checker.check(workflow, step, "precondition", fresh=True)
+
+        assert not result.passed
+        assert why in result.error_message.lower()
+        assert (await asked.checker.unusable(step, "precondition")).keys() == {"c0"}
+
+
+async def test_a_cluster_that_cannot_be_read_is_no_reason_to_go_on(asked: Asked) -> None:
+    asked.given.error = PermanentError("Forbidden", "nodes is forbidden")
+    step = step_with(YES)
+
+    (result,) = await asked.checker.check(make_workflow([step]), step, "precondition", fresh=True)
+    allowed, answered, (reason,) = await asked.judged()
+
+    assert (result.passed, allowed, answered) == (False, False, False)
+    assert "nodes is forbidden" in result.error_message
+    assert "nodes is forbidden" in reason
+
+
+async def test_row_73_a_safety_policy_that_gives_no_answer_allows_nothing(asked: Asked) -> None:
+    await asked.guard(fine=SAFE.replace("ours", "fine"))
+    assert await asked.judged() == (True, True, [])
+    await asked.guard(fine=SAFE.replace("ours", "fine"), torn=TORN)
+
+    allowed, answered, (reason,) = await asked.judged()
+
+    assert (allowed, answered) == (False, False)
+    assert reason.startswith("safety_torn.rego: ")
+
+
+async def test_one_denial_counts_before_any_silence(asked: Asked) -> None:
+    no = SAFE.replace("ours", "no") + 'deny contains "not today" if input.n == 1\n'
+    await asked.guard(torn=TORN, no=no)
+
+    assert await asked.judged() == (False, True, ["safety_no.rego: not today"])
+    denied = {"action": "scale_deployment", "answered": "true"}
+    assert asked.registry.get_sample_value("policy_denials_total", denied) == 1
+
+
+async def test_without_safety_policies_nothing_is_allowed(asked: Asked) -> None:
+    asked.live.swap(msgspec.structs.replace(defaults(), safety=()))
+
+    assert await asked.judged() == (False, False, ["there are no safety policies"])
