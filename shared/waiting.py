@@ -6,6 +6,10 @@ for ever.
 """
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 async def happened(event: asyncio.Event, *, within_s: float) -> bool:
@@ -15,12 +19,28 @@ async def happened(event: asyncio.Event, *, within_s: float) -> bool:
         CancelledError: when cancelled now, or before by a call that swallowed it. A client
             library may use `wait_for`; a loop that comes by here ends all the same.
     """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    _heed_cancellation()
     try:
         async with asyncio.timeout(within_s):
             await event.wait()
     except TimeoutError:
         return False
     return True
+
+
+async def heeded(call: Awaitable[T]) -> T:
+    """Await a call of a library that may swallow a cancellation, and return its result.
+
+    Raises:
+        CancelledError: when cancelled meanwhile, also if the call returned as if nothing had
+            been asked.
+    """
+    result = await call
+    _heed_cancellation()
+    return result
+
+
+def _heed_cancellation() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -5,6 +5,7 @@ from typing import Final, Self
 from cli.demo.errors import DemoError
 from cli.demo.kubectl import Kubectl
 from cli.demo.place import ADMISSION, CRDS
+from deploy.local.kinds import wait_until_served
 from shared.api.groups import (
     AI_APPROVAL_REQUEST,
     KUBERNETES_EXECUTION,
@@ -57,8 +58,7 @@ class Installation:
                 continue
             self._made.append(("crd", kind.crd_name))
             self._kubectl.run("apply", "-f", str(CRDS / f"{kind.plural}.yaml"))
-            established = ("--for=condition=Established", "--timeout=60s")
-            self._kubectl.run("wait", f"crd/{kind.crd_name}", *established)
+            wait_until_served(self._kubectl.run, [kind.crd_name])
         # What a whole cluster obeys is for its owner to install.
         if not self._remove:
             self._kubectl.run("apply", "-f", str(ADMISSION))

@@ -27,7 +27,7 @@ from shared.contracts import subjects
 from shared.contracts.consumers import Consumer
 from shared.contracts.subjects import Service
 from shared.errors import CannotStartError, MendflowError, PermanentError, TransientError
-from shared.waiting import happened
+from shared.waiting import happened, heeded
 
 _PUBLISH_S: Final = 5.0
 _PUBLISH_TRY_S: Final = 2.0
@@ -202,8 +202,8 @@ class JetStreamBus:
                 break
             before = dict(self._highest)
             try:
-                ack = (
-                    await self._client()
+                ack = await heeded(
+                    self._client()
                     .jetstream()
                     .publish(subject, data, timeout=_PUBLISH_TRY_S, headers=dict(headers))
                 )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from deploy.local.kinds import wait_until_served
 from tests.support.kubectl import Kubectl, Object
 
 _GROUP = "remediation.kubernaut.io"
@@ -35,7 +36,7 @@ def install_kind(kubectl: Kubectl) -> None:
             },
         }
     )
-    kubectl.ok("wait", "crd", _CRD, "--for=condition=Established", "--timeout=60s")
+    wait_until_served(kubectl.ok, [_CRD])
 
 
 def remediation_request(name: str, **spec: Any) -> Object:

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,8 +34,11 @@ def running_cluster(
 
 def install(kubeconfig: Path) -> None:
     """Apply what is under deploy/, and wait until it is in force."""
+    from deploy.local.kinds import wait_until_served
+
     kubectl(kubeconfig, "apply", "-f", str(CRDS))
-    kubectl(kubeconfig, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    names = kubectl(kubeconfig, "get", "crd", "--output=name").split()
+    wait_until_served(partial(kubectl, kubeconfig), [name.partition("/")[2] for name in names])
     kubectl(kubeconfig, "apply", "-f", str(RBAC))
     kubectl(kubeconfig, "apply", "-f", str(ADMISSION))
     wait_until_effective(kubeconfig)

@@ -6,10 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
+_STOP_S = 20
 NAMES = ("watcher", "planner", "orchestrator", "executor", "monitor", "rollback")
 
 
@@ -56,11 +60,26 @@ class ServiceProcess:
 
     def end(self, how: signal.Signals) -> int | None:
         """Signal it, wait, and return its exit code; None when it does not run."""
+        self.signal(how)
+        return self.wait_ended()
+
+    def signal(self, how: signal.Signals) -> None:
+        """Signal it, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(how)
+
+    def wait_ended(self) -> int | None:
+        """Wait until it has ended, and return its exit code; None when it does not run."""
         process, self._process = self._process, None
         if process is None:
             return None
-        process.send_signal(how)
-        return process.wait(20)
+        try:
+            return process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            # Left alone, it would work against every later test.
+            process.kill()
+            process.wait()
+            pytest.fail(f"{self.log.name}: still there {_STOP_S} s after it was to end")
 
 
 class Services:
@@ -116,6 +135,8 @@ class Services:
                 time.sleep(0.05)
 
     def __exit__(self, *_: object) -> None:
-        """Stop all."""
-        for process in self.processes.values():
-            process.stop()
+        """Stop all at once, also beside one that does not stop."""
+        with ExitStack() as stack:
+            for process in self.processes.values():
+                process.signal(signal.SIGTERM)
+                stack.callback(process.wait_ended)

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from shared.waiting import happened
+from shared.waiting import happened, heeded
 
 
 async def test_an_event_ends_the_wait() -> None:
@@ -44,3 +44,19 @@ async def test_a_cancellation_that_was_swallowed_before_counts() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_a_library_that_swallows_a_cancellation_does_not_keep_it() -> None:
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    asking = asyncio.create_task(heeded(asyncio.wait_for(answer, 60)))  # noqa: TID251 - as libraries do
+    await asyncio.sleep(0)
+
+    answer.set_result("published")
+    asking.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_what_is_not_cancelled_returns_its_result() -> None:
+    assert await heeded(asyncio.sleep(0, "published")) == "published"
