@@ -1,4 +1,4 @@
-"""Follows the ConfigMaps that hold limits, and puts their values in force without a restart."""
+"""Puts the limits that stand in ConfigMaps in force, without a restart."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,23 +6,14 @@ from typing import Final
 
 import msgspec
 
-from shared.api.groups import CONFIG_MAP
 from shared.api.meta import ObjectMeta
 from shared.kube.port import Object
-from shared.kube.watch import ListWatch
 from shared.limits import LIMITS_CONFIG_MAP, TIMEOUTS_CONFIG_MAP, Problems
+from shared.worker.config_maps import ConfigMapRef
 from shared.worker.context import Context
 
 _NAMES: Final = (LIMITS_CONFIG_MAP, TIMEOUTS_CONFIG_MAP)
 """Where both hold one key, the later one here wins."""
-
-
-class ConfigMapRef(msgspec.Struct, frozen=True, kw_only=True):
-    """The ConfigMap an Event is about."""
-
-    api_version: str = CONFIG_MAP.api_version
-    kind: str = CONFIG_MAP.kind
-    metadata: ObjectMeta
 
 
 class LimitsWatch:
@@ -36,20 +27,12 @@ class LimitsWatch:
         self.read = asyncio.Event()
         """Set once what stands in the ConfigMaps is in force, or cannot be known."""
 
-    async def run(self) -> None:
-        """Follow until cancelled; without the right to, the limits stay as they are."""
-        context = self._context
-        watch = ListWatch(
-            context.cluster,
-            CONFIG_MAP,
-            namespace=context.system_namespace,
-            clock=context.clock,
-            on_listed=self.read.set,
-        )
-        async for change in watch.changes():
-            self._take(change.object, gone=change.type == "DELETED")
+    def listed(self) -> None:
+        """Take note that what stands in the ConfigMaps is known, or cannot be."""
+        self.read.set()
 
-    def _take(self, changed: Object, *, gone: bool) -> None:
+    def take(self, changed: Object, *, gone: bool) -> None:
+        """Put a ConfigMap in force, or what is left without it."""
         name = changed["metadata"]["name"]
         if name not in _NAMES:
             return

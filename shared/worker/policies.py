@@ -1,4 +1,4 @@
-"""Follows the ConfigMap that holds policies, and puts each good version in force at once.
+"""Puts each good version of the ConfigMap that holds policies in force at once.
 
 A version is all of the ConfigMap or nothing of it. While one is checked, the one before stays
 in force; when others come meanwhile, only the latest counts.
@@ -10,18 +10,16 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.api.groups import CONFIG_MAP
 from shared.api.meta import ObjectMeta
 from shared.errors import TransientError
 from shared.kube.port import Object
-from shared.kube.watch import ListWatch
 from shared.policy.library import Library, LivePolicies
 from shared.policy.loading import Problems, loaded
 from shared.policy.naming import CONFIG_MAP as NAME
 from shared.policy.port import PolicyEngine
 from shared.policy.shipped import defaults
+from shared.worker.config_maps import ConfigMapRef
 from shared.worker.context import Context
-from shared.worker.limits import ConfigMapRef
 
 _AGAIN_S: Final = 1.0
 _MOST_TOLD: Final = 16
@@ -59,36 +57,23 @@ class PoliciesWatch:
         self.read = asyncio.Event()
         """Set once what stands in the ConfigMap is in force, or cannot be known."""
 
-    async def run(self) -> None:
-        """Follow until cancelled; without the right to, the policies stay as they are."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow())
-            tasks.create_task(self._load())
+    def take(self, changed: Object, *, gone: bool) -> None:
+        """Have a version of the ConfigMap checked, or its absence taken note of."""
+        if changed["metadata"]["name"] != NAME:
+            return
+        self._about = changed
+        self._found = None if gone else changed
+        self._is_new.set()
 
-    async def _follow(self) -> None:
-        context = self._context
-        watch = ListWatch(
-            context.cluster,
-            CONFIG_MAP,
-            namespace=context.system_namespace,
-            clock=context.clock,
-            on_listed=self._listed,
-        )
-        async for change in watch.changes():
-            if change.object["metadata"]["name"] != NAME:
-                continue
-            self._about = change.object
-            self._found = None if change.type == "DELETED" else change.object
-            self._is_new.set()
-
-    def _listed(self) -> None:
+    def listed(self) -> None:
+        """Take note that the ConfigMap was told if there is one, or cannot be seen."""
         if not self._is_listed and self._about is None:
             self._context.log.warning("no policies of its own", config_map=NAME, uses="defaults")
             self.read.set()
         self._is_listed = True
 
-    async def _load(self) -> None:
-        """Put one version after the other in force; one that is overtaken is left out."""
+    async def run(self) -> None:
+        """Put one version after the other in force until cancelled; leave out overtaken ones."""
         while True:
             await self._is_new.wait()
             self._is_new.clear()

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -42,10 +42,10 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.probes import ProbeServer, Readiness
 from shared.waiting import happened
 from shared.worker.checking import PolicyChecker
+from shared.worker.config_maps import ConfigMapsWatch
 from shared.worker.context import Context
 from shared.worker.limits import LimitsWatch
 from shared.worker.observing import CountingObserver
-from shared.worker.policies import PoliciesWatch
 from shared.worker.policing import GUARDED, JUDGING, Policing
 from shared.worker.publisher import Publisher
 from shared.worker.reconciler import in_resync
@@ -195,14 +195,9 @@ class Process:
         """Work until told to stop, then end what is in hand within the time for that."""
         loop = asyncio.get_running_loop()
         stopping = loop.create_task(self._stopping.wait())
-        watches = _watches(context, runnable, policing)
         working = [
             loop.create_task(work)
-            for work in (
-                bus.run(),
-                *(watch.run() for watch in watches),
-                _after([watch.read for watch in watches], runnable),
-            )
+            for work in (bus.run(), *self._decide_by_config_maps(context, runnable, policing))
         ]
         try:
             done, _ = await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
@@ -215,6 +210,18 @@ class Process:
             for task in (stopping, *reversed(working)):
                 task.cancel()
                 await asyncio.wait([task])
+
+    def _decide_by_config_maps(
+        self, context: Context, runnable: Runnable, policing: Policing
+    ) -> Sequence[Coroutine[None, None, None]]:
+        """Return the work of a service, begun once it has read what it decides by, if it does."""
+        if context.service not in GUARDED:
+            return [runnable.run()]
+        limits = LimitsWatch(context, on_change=runnable.resync_now)
+        policies = policing.watch(context, on_change=runnable.resync_now)
+        config_maps = ConfigMapsWatch(context, [limits, policies])
+        service = _after([limits.read, policies.read], runnable)
+        return [config_maps.run(), policies.run(), service]
 
     async def _preflight(self, cluster: ApiCluster, service: Service, log: Logger) -> None:
         """Wait for the kinds this service works with, saying which are missing."""
@@ -307,16 +314,6 @@ _MANAGERS: Final = {
 
 def _check(service: Service) -> str:
     return f"crds-{service}"
-
-
-def _watches(
-    context: Context, runnable: Runnable, policing: Policing
-) -> Sequence[LimitsWatch | PoliciesWatch]:
-    """Return what has to be read once before a service begins, and is followed while it works."""
-    if context.service not in GUARDED:
-        return []
-    limits = LimitsWatch(context, on_change=runnable.resync_now)
-    return [limits, policing.watch(context, on_change=runnable.resync_now)]
 
 
 async def _after(events: Sequence[asyncio.Event], runnable: Runnable) -> None:

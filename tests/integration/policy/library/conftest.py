@@ -19,6 +19,7 @@ from shared.policy.engine import WorkerEngine
 from shared.policy.library import LivePolicies
 from shared.policy.shipped import defaults
 from shared.telemetry.metrics import Metrics
+from shared.worker.config_maps import ConfigMapsWatch
 from shared.worker.context import Context
 from shared.worker.policies import PoliciesWatch
 from shared.worker.publisher import Publisher
@@ -59,21 +60,22 @@ async def watched(
         context = _context(api, kubectl.namespace, Metrics(registry), recorder)
         seen = Watched(LivePolicies(defaults()), HeldEngine(engine), registry, recorder)
         watch = PoliciesWatch(context, engine=seen.engine, live=seen.live, on_change=seen.note)
-        async with _running(watch):
+        async with _running(ConfigMapsWatch(context, [watch]), watch):
             yield seen
 
 
 @asynccontextmanager
-async def _running(watch: PoliciesWatch) -> AsyncIterator[None]:
-    task = asyncio.create_task(watch.run())
+async def _running(config_maps: ConfigMapsWatch, watch: PoliciesWatch) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(config_maps.run()), asyncio.create_task(watch.run())]
     try:
         async with asyncio.timeout(WITHIN_S):
             await watch.read.wait()
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 def _context(api: ApiCluster, namespace: str, metrics: Metrics, recorder: EventRecorder) -> Context:
