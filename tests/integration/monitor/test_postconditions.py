@@ -137,11 +137,12 @@ async def _until(kubectl: Kubectl, holds: Callable[[dict[str, Object]], bool]) -
 @asynccontextmanager
 async def _running(settings: Settings, services: Mapping[Service, Build]) -> AsyncIterator[None]:
     process = Process(settings)
-    tasks = [
-        asyncio.create_task(process._run_service(service, build))
-        for service, build in services.items()
-    ]
-    yield
-    process._stopping.set()
-    async with asyncio.timeout(WITHIN_S):
-        await asyncio.gather(*tasks)
+    async with process._engine:
+        tasks = [
+            asyncio.create_task(process._run_service(service, build))
+            for service, build in services.items()
+        ]
+        yield
+        process._stopping.set()
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.gather(*tasks)
