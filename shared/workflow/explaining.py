@@ -17,7 +17,7 @@ def explain(workflow: WorkflowExecution, phase: Phase) -> tuple[str, str]:
     if phase is Phase.AWAITING_APPROVAL:
         return "ApprovalRequired", _approval_message(status)[:_MAX_MESSAGE]
     if phase is Phase.PAUSED:
-        return "Paused", "nothing new starts; set spec.control to resume"
+        return "Paused", _paused_message(workflow)
     if phase is Phase.CANCELLED:
         return "Cancelled", f"{_progress(status)} when it was cancelled"
     stopped = stop_reason(workflow)
@@ -54,6 +54,15 @@ def _approval_message(status: WorkflowStatus) -> str:
     if obstacle:
         return f"{reason}; {obstacle}"
     return f"{reason}; decide on AIApprovalRequest {asked.name}" if asked else reason
+
+
+def _paused_message(workflow: WorkflowExecution) -> str:
+    stopped = stop_reason(workflow)
+    if stopped is None:
+        return "nothing new starts; set spec.control to resume"
+    _, cause = _cause(workflow, stopped)
+    advice = "; set spec.control to resume to act on it"
+    return f"{cause[: _MAX_MESSAGE - len(advice)]}{advice}"
 
 
 def _cause(workflow: WorkflowExecution, stopped: StepReason) -> tuple[str, str]:

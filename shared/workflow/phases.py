@@ -68,7 +68,13 @@ def phase_of(workflow: WorkflowExecution) -> Phase:
         return _ended_early(workflow)
     if status.execution_plan is None:
         return Phase.PLANNING if status.planning_start_time else Phase.PENDING
-    return Phase.EXECUTING if stopped else _going_on(status)
+    return _stopping(status) if stopped else _going_on(status)
+
+
+def _stopping(status: WorkflowStatus) -> Phase:
+    """Return the phase until the end is settled: a failure while paused waits for a resume."""
+    held = status.control is not None and status.control.paused
+    return Phase.PAUSED if held else Phase.EXECUTING
 
 
 def _going_on(status: WorkflowStatus) -> Phase:

@@ -73,6 +73,34 @@ def test_row_96_pause_starts_nothing_until_resumed(kubectl: Kubectl) -> None:
         assert step_names(executions(kubectl, name)) == ["a", "b"]
 
 
+def test_row_96_what_fails_while_paused_is_acted_on_after_resume(kubectl: Kubectl) -> None:
+    kubectl.apply(deployment("kept", replicas=2))
+    steps = [scale("a", "kept", 1), wait_available("b", "never-there", "a"), notify("c", "b")]
+    kubectl.apply(workflow("holding", steps, rollback="Automatic"))
+    running = claimed(kubectl, "holding", "b")
+    ask(kubectl, "holding", "pause")
+    kubectl.wait_phase("holding", "Paused")
+
+    result = {"success": False, "errorType": "permission_denied"}
+    failed = {"phase": "Failed", "message": "it may not", "executionResults": result}
+    words = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": failed}))
+    kubectl.ok("patch", "kex", running["metadata"]["name"], *words)
+    in_phase(kubectl, "holding", b="Failed", c="Skipped")
+    held = eventually(
+        lambda: kubectl.get("wfe", "holding"), lambda wfe: "workflowResult" in wfe["status"]
+    )
+    throughout(
+        lambda: kubectl.get("wfe", "holding")["status"]["phase"], lambda phase: phase == "Paused"
+    )
+
+    assert held["status"]["failedStep"] == "b"
+    assert held["status"]["message"].startswith("step b failed: it may not")
+    assert kubectl.get("deployment", "kept")["spec"]["replicas"] == 1
+    ask(kubectl, "holding", "resume")
+    kubectl.wait_phase("holding", "RolledBack")
+    assert kubectl.get("deployment", "kept")["spec"]["replicas"] == 2
+
+
 def test_row_96_pause_outlives_the_death_of_all_services(
     kubectl: Kubectl, module_services: Services
 ) -> None:

@@ -129,6 +129,40 @@ def test_a_workflow_may_be_paused_before_it_is_planned() -> None:
 
 
 @pytest.mark.parametrize("verb", [Control.RESUME, None])
+def test_a_failure_while_paused_is_recorded_at_once_and_acted_on_after_resume(
+    verb: Control | None,
+) -> None:
+    paused = decided(asking(running(), Control.PAUSE))
+    failed = with_steps(paused, {"a": StepPhase.FAILED})
+    settled = decided(failed, a=ExecutionPhase.FAILED)
+    summed_up = msgspec.structs.replace(settled.status, execution_complete_time=NOW)
+    held = with_status(settled, derive(settled, summed_up, now=NOW))
+
+    resumed = decided(asking(held, verb, generation=3))
+
+    assert (held.status.phase, held.status.tokens) == (Phase.PAUSED, {})
+    assert [s.phase for s in held.status.steps] == [StepPhase.FAILED, StepPhase.SKIPPED]
+    assert not rollback_is_due(held)
+    assert "step a failed" in held.status.message
+    assert rollback_is_due(resumed)
+
+
+@pytest.mark.parametrize(
+    ("verb", "phase"), [(Control.CANCEL, Phase.CANCELLED), (Control.ROLLBACK, Phase.EXECUTING)]
+)
+def test_what_failed_while_paused_can_be_ended_by_a_person(verb: Control, phase: Phase) -> None:
+    paused = decided(asking(running(), Control.PAUSE))
+    settled = decided(with_steps(paused, {"a": StepPhase.FAILED}), a=ExecutionPhase.FAILED)
+    summed_up = msgspec.structs.replace(settled.status, execution_complete_time=NOW)
+    held = with_status(settled, derive(settled, summed_up, now=NOW))
+
+    ended = decided(asking(held, verb, generation=3))
+
+    assert ended.status.phase is phase
+    assert rollback_is_due(ended) is (verb is Control.ROLLBACK)
+
+
+@pytest.mark.parametrize("verb", [Control.RESUME, None])
 def test_a_resume_or_no_verb_at_all_goes_on(verb: Control | None) -> None:
     paused = decided(asking(planned(make_workflow(CHAIN)), Control.PAUSE))
 
