@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
+from shared.api.enums import RollbackPhase, RollbackType
 from shared.api.groups import WORKFLOW_EXECUTION
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import AdaptiveAdjustment, Token, WorkflowStatus
+from shared.api.workflow_status import AdaptiveAdjustment, Rollback, Token, WorkflowStatus
 from shared.clock import SystemClock
 from shared.contracts.subjects import Service
 from shared.errors import ConflictError
@@ -21,6 +23,7 @@ from shared.kube.port import Object
 from shared.kube.store import WorkflowStore
 from shared.telemetry.metrics import Metrics
 from shared.worker.running import finisher
+from shared.workflow.phases import IllegalTransitionError
 from shared.workflow.slices import SliceViolationError
 from tests.integration.kube.conftest import Connect
 from tests.support.builders import NOW, planned
@@ -105,6 +108,11 @@ def _judge(found: WorkflowExecution) -> WorkflowStatus:
 def _turn_back(found: WorkflowExecution) -> WorkflowStatus:
     began = found.status.rollback_start_time or NOW
     return msgspec.structs.replace(found.status, rollback_start_time=began + timedelta(seconds=1))
+
+
+def _undone_already(found: WorkflowExecution) -> WorkflowStatus:
+    rollback = Rollback(phase=RollbackPhase.COMPLETED, strategy=RollbackType.AUTOMATIC)
+    return msgspec.structs.replace(found.status, rollback=rollback)
 
 
 SLICES: Final = {
@@ -241,6 +249,21 @@ async def test_a_decision_that_changes_nothing_is_not_sent(
 
     assert written == []
     assert kubectl.get("wfe", NAME)["metadata"]["resourceVersion"] == version
+
+
+async def test_an_illegal_transition_leaves_the_status_alone_and_is_counted(
+    api: ApiCluster, kubectl: Kubectl
+) -> None:
+    space, registry = kubectl.namespace, CollectorRegistry()
+    uid = await _planned_workflow(api, space)
+    guard = finisher(Service.ROLLBACK, SystemClock(), Metrics(registry))
+    before = kubectl.get("wfe", NAME)
+
+    with pytest.raises(IllegalTransitionError, match="Executing cannot become RolledBack"):
+        await WorkflowStore(api, finish=guard).update(space, NAME, uid, _undone_already)
+
+    assert kubectl.get("wfe", NAME) == before
+    assert registry.get_sample_value("mendflow_illegal_transitions_total") == 1
 
 
 async def test_a_write_outside_its_slice_never_reaches_the_server(
