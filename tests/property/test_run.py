@@ -19,12 +19,14 @@ from shared.api.enums import (
     ExecutionKind,
     ExecutionPhase,
     Phase,
+    RollbackStepPhase,
     RollbackType,
     StepPhase,
     StepReason,
 )
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import RetryPolicy, Step
+from shared.api.workflow_status import WorkflowStatus
 from shared.workflow.graph import dependencies
 from shared.workflow.retries import policy_of
 from shared.workflow.stopping import stop_reason
@@ -37,6 +39,7 @@ from tests.support.happenings import (
     Event,
     Limit,
     Move,
+    Parallelism,
     Pass,
     Resume,
 )
@@ -70,6 +73,7 @@ PEOPLE = (
     st.builds(Ask, st.sampled_from([*Control, None]))
     | st.builds(Answer, st.integers(0, 6), st.integers(0, 3).map(bool))
     | st.builds(Limit, st.integers(1, 5))
+    | st.builds(Parallelism, st.integers(1, 5) | st.none())
     | st.builds(Pass, st.sampled_from([1, 30, 60, 601]))
 )
 CALM = STARTS | STARTS | RESUMES
@@ -197,7 +201,9 @@ def lived(case: Case) -> World:
     executors = [Move("executor", ALL_STOPS, choice) for choice in range(3)]
     others = [Move(actor, ALL_STOPS) for actor in ACTORS]
     calm: list[Event] = [Resume(0, 1), *others, *executors, Answer(0, approves=True)]
-    people = bool(case.flaky) or any(isinstance(m, Ask | Answer | Limit | Pass) for m in case.moves)
+    people = bool(case.flaky) or any(
+        isinstance(m, Ask | Answer | Limit | Parallelism | Pass) for m in case.moves
+    )
     end: list[Event] = [Ask(Control.RESUME)] if people else []
     calm += [Pass(LONGEST_RETRY_S)] if case.flaky else []
     calm += [Pass(1)] if any(step.post_conditions for step in case.steps) else []
@@ -206,6 +212,8 @@ def lived(case: Case) -> World:
         world.make(move)
         check_now(world)
     check_history(world)
+    check_undone(world)
+    check_quiet(world)
     return world
 
 
@@ -235,10 +243,25 @@ def check_history(world: World) -> None:
         assert new.active_steps == len(new.tokens)
         if new.tokens.keys() - old.tokens.keys():
             assert len(new.tokens) <= world.limits[place]
+        check_kept(before, after)
         check_grants(before, after)
         check_releases(world, before, after)
     fences = [e.spec.fence for e in world.created if e.spec.kind is ExecutionKind.ROLLBACK]
     assert fences == sorted(fences)
+
+
+def check_kept(before: WorkflowExecution, after: WorkflowExecution) -> None:
+    """What is done stays done, an end that was asked for stays asked for, the plan stays."""
+    old, new = before.status, after.status
+    assert settled(old, StepPhase.COMPLETED) <= settled(new, StepPhase.COMPLETED)
+    assert undone(old) <= undone(new)
+    assert new.observed_generation >= old.observed_generation
+    assert new.execution_plan == old.execution_plan
+    if old.control is not None and old.control.stop is not None:
+        assert new.control is not None
+        assert new.control.stop is old.control.stop
+    attempts = {step.name: step.attempts for step in new.steps}
+    assert all(attempts[step.name] - step.attempts in {0, 1} for step in old.steps)
 
 
 def check_grants(before: WorkflowExecution, after: WorkflowExecution) -> None:
@@ -328,6 +351,28 @@ def check_people(world: World) -> None:
             assert after.status.steps == before.status.steps
 
 
+def check_undone(world: World) -> None:
+    """What was undone had been done, and everything that was built on it was undone before."""
+    needs = dependencies(world.workflow.spec.workflow_definition)
+    undos = [effect for effect in world.done if effect.startswith("undo ")]
+    for place, undo in enumerate(undos):
+        name = undo.removeprefix("undo ")
+        assert world.done.index(name) < world.done.index(undo)
+        rest = {each.removeprefix("undo ") for each in undos[place + 1 :]}
+        assert not any(name in needs[other] for other in rest)
+
+
+def check_quiet(world: World) -> None:
+    """Whoever looks at what has ended writes nothing."""
+    version, before = world.workflow, dict(world.executions)
+    for _ in range(2):
+        for move in [Move(actor, ALL_STOPS, choice) for actor in ACTORS for choice in range(2)]:
+            world.make(move)
+    assert world.workflow is version
+    assert world.executions == before
+    assert world.wrong == []
+
+
 def check_end(world: World, case: Case) -> None:
     """The end follows from what failed, whoever moved when."""
     status = world.workflow.status
@@ -357,8 +402,18 @@ def check_end(world: World, case: Case) -> None:
 
 def completed(world: World) -> set[str]:
     """Return the steps that were judged completed."""
-    steps = world.workflow.status.steps
-    return {step.name for step in steps if step.phase is StepPhase.COMPLETED}
+    return settled(world.workflow.status, StepPhase.COMPLETED)
+
+
+def settled(status: WorkflowStatus, phase: StepPhase) -> set[str]:
+    """Return the steps that are in a phase."""
+    return {step.name for step in status.steps if step.phase is phase}
+
+
+def undone(status: WorkflowStatus) -> set[str]:
+    """Return the steps whose undo completed."""
+    steps = status.rollback.steps if status.rollback else []
+    return {step.name for step in steps if step.phase is RollbackStepPhase.COMPLETED}
 
 
 def is_critical(world: World, name: str) -> bool:

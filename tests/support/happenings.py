@@ -55,10 +55,17 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Parallelism:
+    """A person changes how many steps of this workflow may be in flight, or takes that back."""
+
+    steps: int | None
+
+
+@dataclass(frozen=True)
 class Pass:
     """Time passes."""
 
     seconds: int
 
 
-Event = Move | Resume | Delete | Ask | Answer | Limit | Pass
+Event = Move | Resume | Delete | Ask | Answer | Limit | Parallelism | Pass

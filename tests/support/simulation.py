@@ -15,19 +15,22 @@ from services.executor.core.changes import RefusedError
 from services.monitor.core.assess import Timeouts, assess
 from services.orchestrator.core import settle
 from services.orchestrator.core.decide import decide
+from services.orchestrator.core.ledger import effective_limit
 from services.rollback.core import trigger
 from shared.api.enums import (
-    Control,
+    TERMINAL_PHASES,
     ErrorType,
     ExecutionKind,
     ExecutionPhase,
     Intent,
+    Phase,
     StepPhase,
     StepReason,
 )
 from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
 from shared.api.results import StepResult
 from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_spec import WorkflowSpec
 from shared.api.workflow_status import Approval, Decision, WorkflowStatus
 from shared.contracts.subjects import Service
 from shared.ids import ExecutionName, Uid
@@ -42,6 +45,7 @@ from tests.support.happenings import (
     Event,
     Limit,
     Move,
+    Parallelism,
     Pass,
     Resume,
 )
@@ -80,7 +84,7 @@ class World:
         """
         self.versions = [workflow]
         self.limit = limit
-        self.limits = [limit]
+        self.limits = [effective_limit(workflow, limit)]
         """What was in force when each version was written."""
         self._failing = failing
         self._flaky = flaky or {}
@@ -91,6 +95,8 @@ class World:
         """Steps that lost an execution to a person."""
         self.done: list[str] = []
         """Effects in their order: a step, or the undo of one."""
+        self._done_by: dict[str, int] = {}
+        """The attempt that each effect is of."""
         self.wrong: list[str] = []
         """What must never happen."""
         self._heard: set[ExecutionName] = set()
@@ -115,13 +121,16 @@ class World:
                         self._run(actor_, stops)
             case Delete(choice=choice, heard=heard):
                 self._delete(choice, heard=heard)
-            case Ask() | Answer() | Limit() | Pass():
+            case Ask() | Answer() | Limit() | Parallelism() | Pass():
                 self._by_people(move)
 
-    def _by_people(self, move: Ask | Answer | Limit | Pass) -> None:
+    def _by_people(self, move: Ask | Answer | Limit | Parallelism | Pass) -> None:
         match move:
             case Ask(verb=verb):
-                self._ask(verb)
+                if verb is not self.workflow.spec.control:
+                    self._edit(msgspec.structs.replace(self.workflow.spec, control=verb))
+            case Parallelism(steps=steps):
+                self._spread(steps)
             case Answer(choice=choice, approves=approves):
                 self._answer(choice, approves=approves)
             case Limit(limit=limit):
@@ -180,14 +189,17 @@ class World:
 
     def _append(self, workflow: WorkflowExecution) -> None:
         self.versions.append(workflow)
-        self.limits.append(self.limit)
+        self.limits.append(effective_limit(workflow, self.limit))
 
-    def _ask(self, verb: Control | None) -> None:
-        if verb is self.workflow.spec.control:
-            return
+    def _spread(self, steps: int | None) -> None:
+        spec = self.workflow.spec
+        strategy = msgspec.structs.replace(spec.execution_strategy, max_parallel_steps=steps)
+        if strategy != spec.execution_strategy:
+            self._edit(msgspec.structs.replace(spec, execution_strategy=strategy))
+
+    def _edit(self, spec: WorkflowSpec) -> None:
         seen = _next_version(self.workflow, self.workflow.status)
         meta = msgspec.structs.replace(seen.metadata, generation=seen.metadata.generation + 1)
-        spec = msgspec.structs.replace(seen.spec, control=verb)
         self._append(msgspec.structs.replace(seen, metadata=meta, spec=spec))
 
     def _answer(self, choice: int, *, approves: bool) -> None:
@@ -315,6 +327,7 @@ class World:
         claim = self._swap(found, self._claimed(found))
         if claim is None:
             return
+        self._check_claim(claim)
         yield
         name = ExecutionName(claim.metadata.name)
         if not claims.holds(self.executions.get(name), claim) or self._is_fenced_off(claim):
@@ -325,6 +338,17 @@ class World:
         live = self.executions.get(name)
         if live is not None and claims.holds(live, claim):
             self._swap(live, status)
+
+    def _check_claim(self, claim: KubernetesExecution) -> None:
+        """A claim stands under a token that is held: that of its step, or the reserved one."""
+        spec, status = claim.spec, self.workflow.status
+        if spec.kind is ExecutionKind.ROLLBACK:
+            steps = status.rollback.steps if status.rollback else []
+            held = {(each.name, each.attempt, each.fence) for each in steps}
+        else:
+            held = {(name, each.attempt, each.fence) for name, each in status.tokens.items()}
+        if (spec.step_name, spec.attempt, spec.fence) not in held:
+            self.wrong.append(f"{claim.metadata.name} was claimed without a token")
 
     def _claimed(self, execution: KubernetesExecution) -> ExecutionStatus:
         inverse = CapturedInverse(
@@ -363,6 +387,8 @@ class World:
         if effect in self._failing:
             error = RefusedError(ErrorType.PERMISSION_DENIED, "it may not")
             return results.failed(claim, error, now=now)
+        if self._done_by.setdefault(effect, claim.spec.attempt) != claim.spec.attempt:
+            self.wrong.append(f"{effect} once more by another attempt")
         if effect not in self.done:
             self.done.append(effect)
         return results.completed(claim, StepResult(success=True), now=now)
@@ -372,10 +398,23 @@ class World:
         name = ExecutionName(wanted.metadata.name)
         if name in self.executions:
             return None
+        self._check_creation(wanted)
         meta = msgspec.structs.replace(wanted.metadata, uid=Uid(f"uid-{len(self.created)}"))
         self.executions[name] = msgspec.structs.replace(wanted, metadata=meta)
         self.created.append(self.executions[name])
         return self.executions[name]
+
+    def _check_creation(self, wanted: KubernetesExecution) -> None:
+        spec, phase = wanted.spec, self.workflow.status.phase
+        over = phase in TERMINAL_PHASES - {Phase.DEGRADED}
+        if over and spec.intent is Intent.RUN and spec.step_name not in self.deleted:
+            self.wrong.append(f"an execution of {spec.step_name} in phase {phase}")
+        if spec.kind is ExecutionKind.ROLLBACK and any(
+            each.status.phase is ExecutionPhase.COMPLETED
+            for each in self.executions.values()
+            if each.spec.step_name == spec.step_name and each.spec.kind is spec.kind
+        ):
+            self.wrong.append(f"another undo of {spec.step_name}")
 
     def _cancel(self, seen: KubernetesExecution) -> None:
         status = msgspec.structs.replace(seen.status, phase=ExecutionPhase.CANCELLED)
@@ -388,6 +427,10 @@ class World:
         name = ExecutionName(seen.metadata.name)
         if self.executions.get(name) is not seen:
             return None
+        if seen.is_terminal and status != seen.status:
+            self.wrong.append(f"{name} went on after its end")
+        if status.claim_fence < seen.status.claim_fence:
+            self.wrong.append(f"{name} was claimed under a lower fence")
         self.executions[name] = msgspec.structs.replace(seen, status=status)
         return self.executions[name]
 
