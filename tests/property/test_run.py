@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 import msgspec
+import pytest
 from hypothesis import Phase as HPhase
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,8 +47,10 @@ from tests.support.happenings import (
 from tests.support.simulation import ACTORS, World
 from tests.support.verifying import condition
 
-EXAMPLES: Final = int(os.environ.get("RUNS", "1200")) // 3
+LAWS: Final = 5
+EXAMPLES: Final = int(os.environ.get("RUNS", "2000")) // LAWS
 """Runs of each law; `make test-property RUNS=20000` draws more."""
+pytestmark = pytest.mark.timeout(300 + EXAMPLES)
 ALL_STOPS: Final = 50
 ROUNDS_PER_STEP: Final = 6
 """More than a step needs when nothing goes wrong any more."""
@@ -84,7 +87,7 @@ def cases(
     draw: st.DrawFn, *, moves: st.SearchStrategy[Event] = CALM, verified: bool = False
 ) -> Case:
     names = [f"s{number}" for number in range(draw(st.integers(1, 7)))]
-    people = moves is WITH_PEOPLE
+    people = moves in {WITH_PEOPLE, WITH_ALL}
     steps = [draw(drawn_steps(names, position, people=people)) for position in range(len(names))]
     may_fail = [*names, *(f"undo {name}" for name in names)]
     if verified:
@@ -131,6 +134,7 @@ def drawn_conditions(draw: st.DrawFn, step: Step) -> Step:
 
 
 WITH_PEOPLE = STARTS | STARTS | STARTS | RESUMES | PEOPLE
+WITH_ALL = WITH_PEOPLE | DELETES
 
 
 @settings(max_examples=EXAMPLES)
@@ -190,6 +194,24 @@ def test_a_run_follows_whatever_people_ask_of_it(case: Case) -> None:
     assert completed(world) <= set(world.done)
     attempts = [(e.spec.step_name, e.spec.attempt, e.spec.kind) for e in world.created]
     assert len(attempts) == len(set(attempts))
+    check_attempts(world)
+    check_people(world)
+
+
+@settings(
+    max_examples=EXAMPLES,
+    phases=[HPhase.explicit, HPhase.reuse, HPhase.generate, HPhase.shrink],
+    report_multiple_bugs=False,
+)
+@given(case=cases(moves=WITH_ALL))
+def test_a_run_survives_people_who_ask_and_people_who_delete(case: Case) -> None:
+    world = lived(case)
+
+    status = world.workflow.status
+    assert status.phase in TERMINAL_PHASES
+    assert not status.tokens
+    assert not any(each.is_claimed for each in world.unfinished())
+    assert completed(world) <= set(world.done)
     check_attempts(world)
     check_people(world)
 

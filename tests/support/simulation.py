@@ -19,6 +19,7 @@ from services.orchestrator.core.ledger import effective_limit
 from services.rollback.core import trigger
 from shared.api.enums import (
     TERMINAL_PHASES,
+    Control,
     ErrorType,
     ExecutionKind,
     ExecutionPhase,
@@ -274,11 +275,28 @@ class World:
             and each.spec.kind is spec.kind
             and each.spec.attempt < spec.attempt
         ]
+        unknown = self._lost_track_of(spec.step_name, before=spec.attempt)
+        if spec.kind is ExecutionKind.FORWARD and unknown and not self._was_sent_forward():
+            self.wrong.append(f"{spec.step_name} again, and nobody knows what it did")
         if not all(each.is_terminal for each in earlier):
             self.wrong.append(f"attempt {spec.attempt} of {spec.step_name} before the last ended")
         known = next(step for step in workflow.status.steps if step.name == spec.step_name)
         if spec.intent is Intent.RUN and known.phase is not StepPhase.RUNNING:
             self.wrong.append(f"{spec.step_name} runs again")
+
+    def _lost_track_of(self, step: str, *, before: int) -> bool:
+        """Return whether an earlier attempt ended without anybody knowing what it did."""
+        return any(
+            each.status.execution_results is not None
+            and each.status.execution_results.error_type is ErrorType.UNKNOWN_ERROR
+            for each in self.executions.values()
+            if each.spec.step_name == step and each.spec.attempt < before
+        )
+
+    def _was_sent_forward(self) -> bool:
+        """Return whether a person had it tried again."""
+        answers = (version.status.control for version in self.versions)
+        return any(each and each.verb is Control.RETRY and each.accepted for each in answers)
 
     def _monitor(self) -> Actor:
         seen = self.workflow
