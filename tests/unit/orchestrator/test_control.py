@@ -1,5 +1,7 @@
 """spec.control: followed or refused with the reason, in every phase, and only once."""
 
+from typing import Final
+
 import msgspec
 import pytest
 
@@ -284,6 +286,40 @@ def test_every_verb_is_answered_once_in_every_phase(verb: Control, phase: Phase)
     if not control(once).accepted:
         assert once.status.phase is asked.status.phase
         assert once.status.tokens == asked.status.tokens
+
+
+GOING: Final = (
+    Phase.PENDING,
+    Phase.PLANNING,
+    Phase.AWAITING_APPROVAL,
+    Phase.EXECUTING,
+    Phase.PAUSED,
+)
+BACK: Final = (Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED)
+ENDED: Final = dict.fromkeys(TERMINAL_PHASES, "AlreadyEnded")
+REFUSED: Final = {
+    Control.PAUSE: ENDED | {Phase.ROLLING_BACK: "RollbackRunning"},
+    Control.RESUME: ENDED | {Phase.ROLLING_BACK: "RollbackRunning"},
+    Control.CANCEL: ENDED | {Phase.ROLLING_BACK: "RollbackRunning"},
+    Control.ROLLBACK: dict.fromkeys(
+        [Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED], "AlreadyEnded"
+    ),
+    Control.RETRY: dict.fromkeys([*GOING, *BACK, *ENDED], "NotDegraded") | {Phase.DEGRADED: ""},
+}
+"""Why a verb is refused in a phase; where none is given it is followed."""
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("verb", list(Control))
+def test_each_verb_is_followed_or_refused_as_people_are_told(verb: Control, phase: Phase) -> None:
+    there = in_phase(phase)
+    if there.status.control is not None and there.status.control.verb is verb:
+        there = decided(asking(there, None))
+
+    answer = control(decided(asking(there, verb, generation=3)))
+
+    assert answer.reason == REFUSED[verb].get(phase, "")
+    assert answer.accepted is not bool(answer.reason)
 
 
 @pytest.mark.parametrize("phase", sorted(TERMINAL_PHASES - {Phase.DEGRADED}))
