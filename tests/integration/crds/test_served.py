@@ -234,6 +234,39 @@ def test_what_controls_a_workflow_can_change(kubectl: Kubectl, change: Object) -
     kubectl.ok("patch", "wfe", "controlled", "--type=merge", "-p", json.dumps({"spec": change}))
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("executionStrategy.maxParallelSteps", 0),
+        ("executionStrategy.maxParallelSteps", -2),
+        ("executionStrategy.maxParallelSteps", "five"),
+        ("executionStrategy.approvalTimeout", "5 minutes"),
+        ("executionStrategy.onInFlight", "maybe"),
+        ("deadline", "5 minutes"),
+        ("control", "explode"),
+    ],
+)
+def test_row_31_what_makes_no_sense_is_refused_with_its_field(
+    kubectl: Kubectl, path: str, value: object
+) -> None:
+    outer, _, inner = path.rpartition(".")
+    change = {outer: {inner: value}} if outer else {inner: value}
+    body = workflow("senseless", [notify("a")])
+    body["spec"] |= change
+    _make_sure_of(kubectl, "sensible")
+    before = kubectl.get("wfe", "sensible")
+
+    made = kubectl.run("create", "-f", "-", stdin=json.dumps(body))
+    changed = kubectl.run(
+        "patch", "wfe", "sensible", "--type=merge", "-p", json.dumps({"spec": change})
+    )
+
+    for done in (made, changed):
+        assert done.returncode != 0
+        assert f"spec.{path}: " in done.stderr
+    assert kubectl.get("wfe", "sensible") == before
+
+
 def test_an_execution_never_changes(kubectl: Kubectl) -> None:
     kubectl.apply(_execution("fixed"))
 

@@ -328,3 +328,29 @@ def retrying(workflow: WorkflowExecution, *, at: datetime) -> WorkflowExecution:
     )
     status = msgspec.structs.replace(workflow.status, steps=[again, *others])
     return msgspec.structs.replace(workflow, status=status)
+
+
+@pytest.mark.parametrize(
+    ("condition", "runs"),
+    [
+        ({"run_if": "1 + 1 == 2"}, True),
+        ({"run_if": "1 + 1 == 3"}, False),
+        ({"skip_if": "1 + 1 == 2"}, False),
+        ({"skip_if": "1 + 1 == 3"}, True),
+        ({"run_if": "true", "skip_if": "true"}, False),
+    ],
+)
+def test_row_92_a_step_that_is_not_needed_frees_its_dependents_at_once(
+    condition: dict[str, str], runs: bool
+) -> None:
+    conditional = msgspec.structs.replace(scale_step("a"), **condition)
+    workflow = planned(make_workflow([conditional, scale_step("b", needs=["a"])]))
+
+    status = decide(workflow, {}, now=NOW, limit=5)
+
+    assert status is not None
+    assert set(status.tokens) == ({"a"} if runs else {"b"})
+    first = status.steps[0]
+    assert (first.phase, first.reason) == (
+        (StepPhase.RUNNING, None) if runs else (StepPhase.SKIPPED, StepReason.CONDITION_FALSE)
+    )
