@@ -54,7 +54,7 @@ def test_row_32_tokens_survive_a_kill_between_grant_and_creation(
 
 def test_row_60_kill_in_every_retry_wait(cluster: "LocalCluster", services: Services) -> None:
     kubectl = empty_namespace(cluster, "killed-in-waits")
-    policy = {"maxRetries": 2, "initialDelay": "3s", "multiplier": 2.0}
+    policy = {"maxRetries": 2, "initialDelay": "6s", "multiplier": 1.5}
     step = wait_available("a", "late") | {"timeout": "1s", "retryPolicy": policy}
     kubectl.apply(workflow("patient", [step]))
 
@@ -73,7 +73,7 @@ def test_row_60_kill_in_every_retry_wait(cluster: "LocalCluster", services: Serv
     assert steps_of(done)["a"]["message"].startswith("after 3 attempts: ")
     attempts = executions(kubectl, "patient")
     assert [each["spec"]["attempt"] for each in attempts] == [1, 2, 3]
-    for delay_s, wait, before, after in zip((3, 6), waits, attempts, attempts[1:], strict=False):
+    for delay_s, wait, before, after in zip((6, 9), waits, attempts, attempts[1:], strict=False):
         due = _time(wait["nextAttemptTime"])
         assert due == _time(before["status"]["completionTime"]) + timedelta(seconds=delay_s)
         assert _time(after["status"]["startTime"]) >= due
@@ -85,11 +85,11 @@ def _tokens(kubectl: Kubectl, name: str) -> Object:
 
 
 def _retrying(kubectl: Kubectl, attempts: int) -> Object:
-    """Wait until so many attempts have failed and return the step."""
+    """Return the step once so many attempts have failed and nobody writes before the next."""
 
     def waits(wfe: Object) -> bool:
-        step = steps_of(wfe).get("a", {})
-        return (step.get("reason"), step.get("attempts")) == ("Retrying", attempts)
+        step, released = steps_of(wfe).get("a", {}), not wfe.get("status", {}).get("tokens")
+        return released and (step.get("reason"), step.get("attempts")) == ("Retrying", attempts)
 
     return steps_of(eventually(lambda: kubectl.get("wfe", "patient"), waits))["a"]
 

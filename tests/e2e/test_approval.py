@@ -20,7 +20,8 @@ def test_row_35_more_than_ten_steps_need_approval(kubectl: Kubectl) -> None:
 
     done = kubectl.wait_phase("ten", "Completed")
     waiting = kubectl.wait_phase("eleven", "AwaitingApproval")
-    (request,) = requests(kubectl, "eleven")
+    request = one_request(kubectl, "eleven")
+    told = eventually(lambda: [n["metadata"]["name"] for n in kubectl.items("notif")], bool)
 
     assert done["status"]["approval"].get("requestRef") is None
     assert "11 steps" in waiting["status"]["message"]
@@ -29,7 +30,7 @@ def test_row_35_more_than_ten_steps_need_approval(kubectl: Kubectl) -> None:
     assert request["spec"]["planHash"] == waiting["status"]["executionPlan"]["digest"]
     assert (request["spec"]["totalSteps"], request["spec"]["threshold"]) == (11, 10)
     assert len(request["spec"]["changes"]) == 11
-    assert [n["metadata"]["name"] for n in kubectl.items("notif")] == ["eleven-approval"]
+    assert told == ["eleven-approval"]
     assert kubectl.items("kex", selector="kubernaut.ai/workflow=eleven") == []
 
 
@@ -278,7 +279,8 @@ def requests(kubectl: Kubectl, workflow_name: str) -> list[Object]:
 
 
 def one_request(kubectl: Kubectl, workflow_name: str) -> Object:
-    (request,) = requests(kubectl, workflow_name)
+    """Wait until people are asked, which the workflow says before, and return the question."""
+    (request,) = eventually(lambda: requests(kubectl, workflow_name), bool)
     return request
 
 

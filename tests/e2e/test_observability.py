@@ -20,6 +20,8 @@ READERS = {name: service for name, service in SERVICES.items() if name != "watch
 
 
 def test_one_correlation_id_reaches_every_service(kubectl: Kubectl, services: Services) -> None:
+    services.wait_connected()
+
     applied = _rolled_back(kubectl, name="traced")
 
     for name in NAMES:

@@ -32,11 +32,12 @@ def _step(wfe: Object) -> Object:
 
 
 def _retrying(kubectl: Kubectl, name: str, attempts: int) -> Object:
-    """Wait until so many attempts have failed and the next one is waited for."""
+    """Wait until so many attempts have failed, and nobody writes before the next one is due."""
 
     def waits(wfe: Object) -> bool:
         step = _step(wfe)
-        return (step.get("reason"), step.get("attempts")) == ("Retrying", attempts)
+        released = not wfe.get("status", {}).get("tokens")
+        return released and (step.get("reason"), step.get("attempts")) == ("Retrying", attempts)
 
     return _step(eventually(lambda: kubectl.get("wfe", name), waits))
 
@@ -52,7 +53,7 @@ def _time(text: str) -> datetime:
 
 def test_row_58_retry_with_backoff(kubectl: Kubectl, services: Services) -> None:
     services.wait_connected()
-    kubectl.apply(workflow("twice", [_waiting(_policy(3, delay="1s", multiplier=6.0))]))
+    kubectl.apply(workflow("twice", [_waiting(_policy(3, delay="2s", multiplier=5.0))]))
     second = _retrying(kubectl, "twice", 2)
     kubectl.apply(deployment(LATE, replicas=0))
 
@@ -66,7 +67,7 @@ def test_row_58_retry_with_backoff(kubectl: Kubectl, services: Services) -> None
     assert not {"nextAttemptTime", "errorType", "reason"} & step.keys()
     first, *later = executions = _attempts(kubectl, "twice")
     assert [execution["spec"]["attempt"] for execution in executions] == [1, 2, 3]
-    for before, after, wait_s in zip([first, *later], later, (1, 6), strict=False):
+    for before, after, wait_s in zip([first, *later], later, (2, 10), strict=False):
         due = _time(before["status"]["completionTime"]) + timedelta(seconds=wait_s)
         assert _time(after["status"]["startTime"]) >= due
         assert _time(after["metadata"]["creationTimestamp"]) >= due.replace(microsecond=0)

@@ -18,6 +18,7 @@ from tests.support.control import (
 )
 from tests.support.kubectl import Kubectl, Object
 from tests.support.namespaces import fresh_namespace
+from tests.support.services import Services
 from tests.support.workflows import (
     deployment,
     diamond,
@@ -54,9 +55,10 @@ def trail(cluster: "LocalCluster", space: Kubectl) -> AuditTrail:
 
 
 @pytest.fixture(scope="module")
-def ended(space: Kubectl, trail: AuditTrail, module_services: object) -> dict[str, Object]:
+def ended(space: Kubectl, trail: AuditTrail, module_services: Services) -> dict[str, Object]:
     """Return workflows that have ended: two well, one rolled back, one out of time."""
-    del trail, module_services
+    del trail
+    module_services.wait_connected()
     chain = [notify("a"), notify("b", "a"), notify("c", "b")]
     undone = [scale("a", "other", 3), notify("b", "a"), *broken("c", "d", "e", needs="b")]
     space.apply(workflow("chain", chain))

@@ -42,6 +42,12 @@ def test_the_second_workflow_waits_for_the_first_and_says_so(
         f"Deployment {kubectl.namespace}/{TARGET} is held by workflow "
         f"{kubectl.namespace}/first, step one"
     )
+    told = eventually(
+        lambda: _condition(kubectl.get("wfe", "second"), "Blocked"),
+        lambda found: found.get("status") == "True",
+    )
+    assert told["reason"] == "TargetLocked"
+    assert told["message"] == f"step two: {condition['message']}"
     assert waiting["status"].get("claimFence", 0) == 0
     assert "startTime" not in waiting["status"]
 
@@ -50,6 +56,7 @@ def test_the_second_workflow_waits_for_the_first_and_says_so(
         assert kubectl.wait_phase(name, "Completed", "Failed")["status"]["phase"] == "Completed"
     assert _effects(trail, TARGET) == ["replicas=1", "replicas=3"]
     _check_one_after_the_other(trail, kubectl)
+    assert _condition(kubectl.get("wfe", "second"), "Blocked")["status"] == "False"
     went = _execution(kubectl, "second")
     assert _condition(went, "Blocked")["status"] == "False"
     assert went["status"]["rollbackInformation"]["before"] == {"spec.replicas": "1"}
@@ -132,8 +139,8 @@ def _execution(kubectl: Kubectl, name: str) -> Object:
     return found[0] if found else {}
 
 
-def _condition(execution: Object, kind: str) -> Object:
-    conditions: list[Object] = execution.get("status", {}).get("conditions", [])
+def _condition(found: Object, kind: str) -> Object:
+    conditions: list[Object] = found.get("status", {}).get("conditions", [])
     return next((each for each in conditions if each["type"] == kind), {})
 
 

@@ -1,18 +1,15 @@
 """A workflow whose time is up starts nothing more, and is taken back if that was asked for."""
 
-import pytest
-
 from tests.support.kubectl import Kubectl, Object, eventually
+from tests.support.services import Services
 from tests.support.workflows import notify, scale, wait_available, workflow
-
-pytestmark = pytest.mark.usefixtures("services")
 
 
 def _with_deadline(name: str, deadline: str, *, rollback: str) -> Object:
     """Return a workflow that changes web, then waits longer than its deadline allows."""
     steps = [
         scale("grow", "web", 4),
-        wait_available("wait", "absent", "grow") | {"timeout": "12s"},
+        wait_available("wait", "absent", "grow") | {"timeout": "16s"},
         notify("after", "wait"),
     ]
     body = workflow(name, steps, rollback=rollback)
@@ -21,9 +18,10 @@ def _with_deadline(name: str, deadline: str, *, rollback: str) -> Object:
 
 
 def test_row_57_a_deadline_ends_a_workflow_and_leaves_time_for_the_way_back(
-    kubectl: Kubectl,
+    kubectl: Kubectl, services: Services
 ) -> None:
-    kubectl.apply(_with_deadline("late", "8s", rollback="Automatic"))
+    services.wait_connected()
+    kubectl.apply(_with_deadline("late", "14s", rollback="Automatic"))
 
     done = kubectl.wait_phase("late", "RolledBack", "RollbackFailed", "Failed", "Completed")
 
@@ -44,8 +42,9 @@ def test_row_57_a_deadline_ends_a_workflow_and_leaves_time_for_the_way_back(
     )
 
 
-def test_what_was_undone_is_counted_in_the_result(kubectl: Kubectl) -> None:
-    kubectl.apply(_with_deadline("counted", "6s", rollback="Automatic"))
+def test_what_was_undone_is_counted_in_the_result(kubectl: Kubectl, services: Services) -> None:
+    services.wait_connected()
+    kubectl.apply(_with_deadline("counted", "14s", rollback="Automatic"))
     kubectl.wait_phase("counted", "RolledBack")
 
     done = eventually(

@@ -125,7 +125,7 @@ async def test_a_time_in_the_past_is_due_now(sleeper: Sleeper) -> None:
 
 
 async def test_another_time_replaces_the_earlier_one_and_may_come_back(sleeper: Sleeper) -> None:
-    later = sleeper.soon() + 4 * SOON
+    later = sleeper.soon() + 10 * SOON
     await sleeper.wake(later)
     sooner = sleeper.soon()
     await sleeper.wake(sooner)
