@@ -73,10 +73,11 @@ def _approval_conditions(status: WorkflowStatus) -> list[Condition]:
 
 def _blocked_conditions(status: WorkflowStatus) -> list[Condition]:
     """Return what a step waits for outside of the workflow; False once nothing does."""
-    blocked = next((step for step in status.steps if step.phase is StepPhase.BLOCKED), None)
-    if blocked is not None:
-        message = f"step {blocked.name}: {blocked.message}"
-        return [_condition("Blocked", _TRUE, str(blocked.reason or "Blocked"), message)]
+    blocked = [step for step in status.steps if step.phase is StepPhase.BLOCKED]
+    if blocked:
+        message = "; ".join(f"step {step.name}: {step.message}" for step in blocked)
+        reason = str(blocked[0].reason or "Blocked")
+        return [_condition("Blocked", _TRUE, reason, message[:_MAX_MESSAGE])]
     was_blocked = any(condition.type == "Blocked" for condition in status.conditions)
     return [_condition("Blocked", _FALSE, "Released", "")] if was_blocked else []
 
