@@ -71,7 +71,8 @@ async def test_nothing_is_lost_and_nothing_told_twice(
         await _note(api, space, "same", "after")
         await follower.until(lambda world: world == expected | {"same": "after"})
 
-    assert requests["GET"] == 2, "the version was not too old, so nothing was shown"
+    # Once more for each list that a server which has just begun could not answer.
+    assert requests["GET"] >= 2, "the version was not too old, so nothing was shown"
     told = Counter((change.type, change.object["metadata"]["name"]) for change in follower.told)
     assert told == {
         ("ADDED", "same"): 1,

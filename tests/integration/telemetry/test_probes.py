@@ -40,7 +40,7 @@ async def server(readiness: Readiness, metrics: Metrics) -> AsyncIterator[ProbeS
 
 async def ask(port: int, request: bytes) -> tuple[int, str]:
     """Send bytes; return the status and the body."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         reader, writer = await asyncio.open_connection(HOST, port)
         writer.write(request)
         await writer.drain()
