@@ -116,12 +116,13 @@ def _is_quiet(status: WorkflowStatus) -> bool:
 def _is_retried(status: WorkflowStatus, *, stopped: bool) -> bool:
     """Return whether a person sent a Degraded workflow forward again.
 
-    One that a person then ended was: as Degraded it would only have been rolled back.
+    One that a person then ended was: as Degraded it would only have been rolled back. One
+    that a person then paused was, since a Degraded one cannot be.
     """
     rollback, control = status.rollback, status.control
     waiting = rollback is not None and rollback.phase is RollbackPhase.AWAITING_TRIGGER
-    ended = control is not None and control.stop is not None
-    return waiting and (ended or not (stopped and _is_quiet(status)))
+    held = control is not None and (control.stop is not None or control.paused)
+    return waiting and (held or not (stopped and _is_quiet(status)))
 
 
 def derive(workflow: WorkflowExecution, after: WorkflowStatus, *, now: datetime) -> WorkflowStatus:

@@ -1,8 +1,9 @@
 """The table of legal phase transitions (requirements C1); all others are refused.
 
 A single write may pass through phases that nobody sees: planning begins and ends at once,
-into a pause where that was asked for before; and what waits for people for one reason may,
-by one answer, wait for another. Those hops count as one legal move.
+into a pause where that was asked for before; what waits for people for one reason may, by one
+answer, wait for another; a resume, or an answer, acts on what ended meanwhile; and who is sent
+forward again may stand at a gate at once. Those hops count as one legal move.
 """
 
 from collections.abc import Mapping
@@ -39,8 +40,9 @@ LEGAL: Final[Mapping[Phase, frozenset[Phase]]] = {
 THROUGH: Final[Mapping[Phase, frozenset[Phase]]] = {
     Phase.PENDING: LEGAL[Phase.PLANNING] | {Phase.PAUSED},
     Phase.PLANNING: frozenset({Phase.PAUSED}),
-    Phase.PAUSED: frozenset({Phase.AWAITING_APPROVAL, Phase.COMPLETED}),
-    Phase.AWAITING_APPROVAL: frozenset({Phase.PAUSED}),
+    Phase.PAUSED: frozenset({Phase.AWAITING_APPROVAL, Phase.COMPLETED, Phase.DEGRADED}),
+    Phase.AWAITING_APPROVAL: frozenset({Phase.PAUSED, Phase.DEGRADED}),
+    Phase.DEGRADED: frozenset({Phase.AWAITING_APPROVAL}),
 }
 """What a single write may reach by more than one hop, what is between unseen."""
 

@@ -17,7 +17,7 @@ from shared.api.enums import (
     StepReason,
 )
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_status import Approval, ControlStatus, Rollback, WorkflowStatus
+from shared.api.workflow_status import Approval, ControlStatus, Decision, Rollback, WorkflowStatus
 from shared.workflow.phases import derive, rollback_is_due
 from tests.support.builders import (
     NOW,
@@ -247,6 +247,64 @@ def test_a_retry_sends_a_degraded_workflow_forward_from_what_failed() -> None:
         StepPhase.RUNNING,
         StepPhase.PENDING,
     ]
+
+
+def gated_after_retry(*, only: frozenset[str] | None) -> WorkflowExecution:
+    """Return a workflow that was sent forward again, with its last step at its gate."""
+    gated = msgspec.structs.replace(scale_step("b"), requires_approval=True)
+    workflow = planned(make_workflow([scale_step("a"), gated], rollback=RollbackType.MANUAL))
+    stopped = decided(with_steps(workflow, {"a": StepPhase.FAILED}))
+    rollback = Rollback(phase=RollbackPhase.AWAITING_TRIGGER, strategy=RollbackType.MANUAL)
+    waiting = msgspec.structs.replace(stopped.status, rollback=rollback)
+    degraded = with_status(stopped, derive(stopped, waiting, now=NOW))
+    asked = asking(degraded, Control.RETRY)
+    status = decide(asked, {}, now=NOW, limit=5, only=only)
+    assert (degraded.status.phase, status is not None) == (Phase.DEGRADED, True)
+    return with_status(asked, derive(asked, status or asked.status, now=NOW))
+
+
+def answered(workflow: WorkflowExecution, decision: str) -> WorkflowExecution:
+    plan = workflow.status.execution_plan
+    assert plan is not None
+    approval = Approval(gates={"b": Decision(digest=plan.digest, decision=decision)})
+    status = msgspec.structs.replace(workflow.status, approval=approval)
+    return with_status(workflow, derive(workflow, status, now=NOW))
+
+
+@pytest.mark.parametrize("decision", ["Rejected", "Expired"])
+def test_who_was_sent_forward_again_may_be_turned_away_at_a_gate(decision: str) -> None:
+    again = gated_after_retry(only=None)
+    judged = with_steps(again, {"a": StepPhase.COMPLETED})
+    done = with_status(judged, msgspec.structs.replace(judged.status, tokens={}))
+    done = with_status(done, derive(done, done.status, now=NOW))
+
+    denied = decided(answered(done, decision))
+
+    assert (again.status.phase, done.status.phase) == (Phase.EXECUTING, Phase.AWAITING_APPROVAL)
+    assert {s.name: s.phase for s in denied.status.steps}["b"] is StepPhase.FAILED
+    assert denied.status.phase is Phase.DEGRADED
+
+
+def test_who_is_sent_forward_again_may_wait_at_a_gate_at_once() -> None:
+    again = gated_after_retry(only=frozenset())
+
+    assert again.status.tokens == {}
+    assert again.status.phase is Phase.AWAITING_APPROVAL
+    assert decided(answered(again, "Rejected")).status.phase is Phase.DEGRADED
+
+
+def test_who_was_sent_forward_again_may_fail_while_paused() -> None:
+    _, again = sent_forward()
+    paused = decided(asking(again, Control.PAUSE, generation=3))
+    settled = decided(with_steps(paused, {"b": StepPhase.FAILED}), b=ExecutionPhase.FAILED)
+    released = msgspec.structs.replace(settled.status, tokens={}, execution_complete_time=NOW)
+    held = with_status(settled, derive(settled, released, now=NOW))
+
+    resumed = decided(asking(held, Control.RESUME, generation=4))
+
+    assert held.status.phase is Phase.PAUSED
+    assert resumed.status.phase is Phase.DEGRADED
+    assert control(decided(asking(resumed, Control.RETRY, generation=5))).accepted
 
 
 @pytest.mark.parametrize("verb", [Control.CANCEL, Control.ROLLBACK])
