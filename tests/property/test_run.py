@@ -67,6 +67,8 @@ class Case:
     failing: frozenset[str]
     moves: list[Event]
     flaky: Mapping[str, int] = field(default_factory=dict)
+    again: list[Event] = field(default_factory=list)
+    """Who moves after the end, when a person has asked for a retry."""
 
 
 STARTS = st.builds(Move, st.sampled_from(ACTORS), st.integers(1, 8), st.integers(0, 6))
@@ -103,6 +105,7 @@ def cases(
         flaky=draw(st.dictionaries(st.sampled_from(names), st.integers(1, 3), max_size=2))
         if people
         else {},
+        again=draw(st.just([]) | st.lists(moves, min_size=20, max_size=40)) if people else [],
     )
 
 
@@ -230,7 +233,10 @@ def lived(case: Case) -> World:
     calm += [Pass(LONGEST_RETRY_S)] if case.flaky else []
     calm += [Pass(1)] if any(step.post_conditions for step in case.steps) else []
     rounds = ROUNDS_PER_STEP * (2 * len(case.steps) + 1)
-    for move in [*case.moves, *end, *calm * rounds]:
+    moves = [*case.moves, *end, *calm * rounds]
+    if case.again:
+        moves += [Ask(Control.RETRY), *case.again, *end, *calm * rounds]
+    for move in moves:
         world.make(move)
         check_now(world)
     check_history(world)

@@ -25,6 +25,7 @@ from shared.api.enums import (
     ExecutionPhase,
     Intent,
     Phase,
+    RollbackPhase,
     StepPhase,
     StepReason,
 )
@@ -397,7 +398,9 @@ class World:
         effect = f"undo {step}" if back else step
         if claim.spec.intent is not Intent.RUN:
             self.wrong.append(f"{effect} by a tombstone")
-        if back is not (self.workflow.status.rollback is not None):
+        rollback = self.workflow.status.rollback
+        goes_back = rollback is not None and rollback.phase is not RollbackPhase.AWAITING_TRIGGER
+        if back is not goes_back:
             self.wrong.append(f"{effect} in phase {self.workflow.status.phase}")
         if claim.spec.attempt <= self._flaky.get(effect, 0):
             late = RefusedError(ErrorType.TIMEOUT, "it did not settle")
