@@ -170,14 +170,13 @@ def assembled(entries: Iterable[Entry], *, version: str) -> Library:
 
 
 def policy_of(entry: Entry, libraries: tuple[str, ...]) -> Policy:
-    """Return what evaluates a text, among the libraries there are."""
+    """Return what evaluates a text that is no library, among the libraries there are."""
     is_safety = entry.kind is Kind.SAFETY
-    others = tuple(text for text in libraries if text != entry.text)
     return Policy(
         name=entry.key,
         package=entry.package,
         module=entry.text,
-        libraries=_used(entry.text, others),
+        libraries=_used(entry.text, libraries),
         reasons="deny" if is_safety else "error_message",
         is_deny=is_safety,
     )

@@ -4,12 +4,13 @@ Every text is checked by whatever would evaluate it, so that no bad policy is ev
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from shared.policy.library import Library, assembled, policy_of
 from shared.policy.naming import Entry, Kind, entry
-from shared.policy.port import PolicyEngine
+from shared.policy.port import Policy, PolicyEngine
 from shared.policy.shipped import shipped
 
 MAX_KEYS: Final = 512
@@ -20,6 +21,8 @@ MAX_TOTAL: Final = 1_048_576
 _AT_ONCE: Final = 4
 """Texts in the hands of the engine, which has others to answer meanwhile."""
 _TESTS: Final = "_test.rego"
+_IMPORTS: Final = re.compile(r"\bdata\.lib\b")
+_ASKER: Final = "precondition.asker"
 _WHOLE: Final = "data"
 """Stands for the ConfigMap where no key is to blame."""
 
@@ -84,16 +87,39 @@ def _entries(texts: Mapping[str, object]) -> tuple[list[Entry], Problems]:
     return list(entries.values()), problems
 
 
-async def _defects(entries: Iterable[Entry], *, engine: PolicyEngine) -> Problems:
-    """Return why texts cannot be used, with the libraries that they would be given."""
-    checked = list(entries)
-    kept = {found.identity: found for found in (*shipped(), *checked)}
+async def _defects(entries: Sequence[Entry], *, engine: PolicyEngine) -> Problems:
+    """Return why texts cannot be used, with the libraries that they would be given.
+
+    Libraries come first: a bad one must not be blamed on whoever imports it.
+    """
+    kept = {found.identity: found for found in (*shipped(), *entries)}
     libraries = tuple(found.text for found in kept.values() if found.kind is Kind.LIBRARY)
+    own = [found for found in entries if found.kind is Kind.LIBRARY]
+    others = [found for found in entries if found.kind is not Kind.LIBRARY]
+    return await _found_out(
+        {found.key: _user_of(found, libraries) for found in own}, engine=engine
+    ) or await _found_out(
+        {found.key: policy_of(found, libraries) for found in others}, engine=engine
+    )
+
+
+async def _found_out(policies: Mapping[str, Policy], *, engine: PolicyEngine) -> Problems:
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def defects(found: Entry) -> tuple[str, ...]:
+    async def defects(policy: Policy) -> tuple[str, ...]:
         async with turns:
-            return await engine.defects(policy_of(found, libraries))
+            return await engine.defects(policy)
 
-    said = await asyncio.gather(*(defects(found) for found in checked))
-    return {found.key: "; ".join(whys) for found, whys in zip(checked, said, strict=True) if whys}
+    said = await asyncio.gather(*(defects(policy) for policy in policies.values()))
+    return {key: "; ".join(whys) for key, whys in zip(policies, said, strict=True) if whys}
+
+
+def _user_of(library: Entry, libraries: Sequence[str]) -> Policy:
+    """Return a policy that does nothing but load a library, which decides nothing itself."""
+    others = [text for text in libraries if text != library.text]
+    return Policy(
+        name=library.key,
+        package=_ASKER,
+        module=f"package {_ASKER}\n\nallow := true\n",
+        libraries=(library.text, *(others if _IMPORTS.search(library.text) else ())),
+    )

@@ -30,7 +30,8 @@ class Reader:
         self.most = max(self.most, self._busy)
         await asyncio.sleep(0)
         self._busy -= 1
-        return ("line 3: wrong", "and more") if "wrong" in policy.module else ()
+        texts = (policy.module, *policy.libraries)
+        return ("line 3: wrong", "and more") if any("wrong" in text for text in texts) else ()
 
 
 async def _library(data: dict[str, object], **labels: str) -> Library:
@@ -73,7 +74,29 @@ async def test_what_is_loaded_is_asked_first() -> None:
     by_name = {policy.name: policy for policy in reader.asked}
     assert set(by_name) == set(data)
     assert data["lib_mine.rego"] in by_name["safety_mine.rego"].libraries
-    assert data["lib_mine.rego"] not in by_name["lib_mine.rego"].libraries
+    assert by_name["lib_mine.rego"].libraries == (data["lib_mine.rego"],)
+
+
+async def test_a_library_is_asked_beside_those_it_imports() -> None:
+    reader = Reader()
+    one, two = "package lib.one\nx := 1\n", "package lib.two\nimport data.lib.one\n"
+
+    assert isinstance(
+        await loaded({"lib_1.rego": one, "lib_2.rego": two}, {}, engine=reader), Library
+    )
+    by_name = {policy.name: policy for policy in reader.asked}
+    assert by_name["lib_1.rego"].libraries == (one,)
+    assert by_name["lib_2.rego"].libraries[0] == two
+    assert one in by_name["lib_2.rego"].libraries
+
+
+async def test_a_bad_library_is_not_blamed_on_those_who_import_it() -> None:
+    data: dict[str, object] = {
+        "lib_mine.rego": "package lib.mine\nwrong\n",
+        "safety_mine.rego": GOOD.format("mine") + "import data.lib.mine\n",
+    }
+
+    assert await _problems(data) == {"lib_mine.rego": "line 3: wrong; and more"}
 
 
 async def test_row_86_one_bad_key_keeps_all_out() -> None:
