@@ -11,6 +11,7 @@ from shared.api.workflow_status import Decision, Rollback, WorkflowStatus
 from shared.workflow.undone import DRIFTED, drifted, summary
 
 _MAX_MESSAGE = 256
+_DENIED = StepReason.POLICY_VIOLATION
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
@@ -34,7 +35,9 @@ def conditions_of(
         *_blocked_conditions(workflow.status),
         *_control_conditions(workflow.status),
         *_creation_conditions(workflow.status),
+        *_precondition_conditions(workflow.status),
         *_postcondition_conditions(workflow.status),
+        *_safety_conditions(workflow.status),
     ]
     if workflow.status.timed_out_at is not None:
         found.append(_condition("TimedOut", _TRUE, "TimedOut", message))
@@ -101,6 +104,17 @@ def _creation_conditions(status: WorkflowStatus) -> list[Condition]:
     return [_condition("StepCreationFailed", _TRUE, str(failed.reason), message)]
 
 
+def _precondition_conditions(status: WorkflowStatus) -> list[Condition]:
+    """Return which step its preconditions hold up, or kept from starting at all."""
+    held = next((s for s in status.steps if s.reason is StepReason.PRECONDITION_FAILED), None)
+    if held is not None:
+        reason = "PreconditionFailed" if held.phase is StepPhase.FAILED else "Waiting"
+        message = f"step {held.name}: {held.message}"
+        return [_condition("PreconditionsBlocked", _TRUE, reason, message)]
+    was_held = any(each.type == "PreconditionsBlocked" for each in status.conditions)
+    return [_condition("PreconditionsBlocked", _FALSE, "Released", "")] if was_held else []
+
+
 def _postcondition_conditions(status: WorkflowStatus) -> list[Condition]:
     """Return which step did not have its effect; False once it is tried again."""
     failed = next((s for s in status.steps if s.error_type is ErrorType.POSTCONDITION_FAILED), None)
@@ -109,6 +123,19 @@ def _postcondition_conditions(status: WorkflowStatus) -> list[Condition]:
         return [_condition("PostconditionsFailed", _TRUE, "PostconditionFailed", message)]
     had_failed = any(each.type == "PostconditionsFailed" for each in status.conditions)
     return [_condition("PostconditionsFailed", _FALSE, "Retried", "")] if had_failed else []
+
+
+def _safety_conditions(status: WorkflowStatus) -> list[Condition]:
+    """Return which change the safety policies did not allow, on the way there or back."""
+    undos = status.rollback.steps if status.rollback else []
+    denied = [
+        *(f"step {s.name}: {s.message}" for s in status.steps if s.reason == _DENIED),
+        *(f"undo of {s.name}: {s.message}" for s in undos if s.reason == _DENIED),
+    ]
+    if denied:
+        return [_condition("PolicyViolation", _TRUE, "SafetyPolicyDenied", denied[0])]
+    was_denied = any(each.type == "PolicyViolation" for each in status.conditions)
+    return [_condition("PolicyViolation", _FALSE, "Retried", "")] if was_denied else []
 
 
 def _rollback_conditions(rollback: Rollback, phase: Phase, message: str) -> list[Condition]:
