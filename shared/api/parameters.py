@@ -59,11 +59,20 @@ class ScaleDeployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         Annotated[int, Meta(ge=0, le=1000)] | Expression,
         Meta(description="Replicas to end up with."),
     ]
+    expected_replicas: Annotated[
+        Annotated[int, Meta(ge=0, le=1000)] | Expression | None,
+        Meta(description="Replicas that current_replicas_match expects before the step."),
+    ] = None
 
     @property
     def wanted(self) -> int:
         """Return the replicas to end up with, once every expression has its value."""
         return int(self.replicas)
+
+    @property
+    def expected(self) -> int | None:
+        """Return the replicas to find, once every expression has its value; None for any."""
+        return None if self.expected_replicas is None else int(self.expected_replicas)
 
 
 class RestartDeployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

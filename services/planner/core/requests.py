@@ -144,5 +144,5 @@ def _words(given: dict[str, Any]) -> Iterator[str]:
     for key, value in given.items():
         if isinstance(value, dict):
             yield from _words(value)
-        elif value != "":
+        elif value not in {None, ""}:
             yield f"{key}={value}"

@@ -62,7 +62,9 @@ def condition_input(asked: Asked, seen: Seen, *, namespace: str) -> dict[str, An
         "deployment_name": target.name if target and target.kind == DEPLOYMENT.kind else "",
         "deployment_found": live is not None,
         "current_replicas": current,
-        "expected_baseline": current,
+        "expected_baseline": current
+        if asked.expected_replicas is None
+        else asked.expected_replicas,
         "target_replicas": wanted,
         "additional_replicas": max(0, wanted - current),
         "conditions": conditions,

@@ -45,12 +45,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def flat_parameters(self) -> dict[str, Any]:
         """Return its parameters as plain values, spelled as in a manifest."""
         flat: dict[str, Any] = msgspec.to_builtins(self.parameters)
-        return flat
+        return {key: value for key, value in flat.items() if value is not None}
 
     @property
     def replicas(self) -> int | None:
         """Return how many replicas it leaves, or None if it leaves them as they are."""
         return self.parameters.wanted if isinstance(self.parameters, ScaleDeployment) else None
+
+    @property
+    def expected_replicas(self) -> int | None:
+        """Return how many replicas there are to be before it, or None if that was not said."""
+        return self.parameters.expected if isinstance(self.parameters, ScaleDeployment) else None
 
 
 def asked(action: str, parameters: Parameters, *, namespace: str) -> Asked:

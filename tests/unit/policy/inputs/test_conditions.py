@@ -85,6 +85,21 @@ def test_fewer_replicas_need_no_room() -> None:
     assert condition_input(SCALE, seen, namespace="default")["additional_replicas"] == 0
 
 
+def test_row_79_the_replicas_that_a_step_expects_are_the_baseline() -> None:
+    expecting = asked(
+        "scale_deployment",
+        Parameters(
+            scale_deployment=ScaleDeployment(deployment="web", replicas=5, expected_replicas=3)
+        ),
+        namespace="default",
+    )
+    seen = Seen(deployment=deployment(replicas=2), pods=[])
+
+    data = condition_input(expecting, seen, namespace="default")
+
+    assert (data["current_replicas"], data["expected_baseline"]) == (2, 3)
+
+
 def test_what_does_not_scale_keeps_its_replicas() -> None:
     data = condition_input(RESTART, Seen(deployment=deployment(), pods=[]), namespace="default")
 
