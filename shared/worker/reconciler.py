@@ -24,6 +24,7 @@ from shared.worker.context import Context
 from shared.worker.keys import RESYNC, Hint, WorkflowKey, hint_of, read_bell
 from shared.worker.recent import Recent
 from shared.worker.resync import ResyncLoop
+from shared.worker.turns import Turns
 
 Reconcile = Callable[[WorkflowKey, Sequence[Hint]], Awaitable[Outcome]]
 
@@ -62,7 +63,7 @@ class WorkflowReconciler:
         self._consumers = consumers
         self._ignored = {str(fact) for fact in ignored}
         self._is_finished = is_finished
-        self._locks: dict[Uid, asyncio.Lock] = {}
+        self._turns = Turns()
         self._known = Recent()
         self._resync = ResyncLoop(context, WORKFLOW_EXECUTION, self._visit)
 
@@ -109,19 +110,14 @@ class WorkflowReconciler:
                 await asyncio.sleep(early_s)
 
     async def _locked(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
-        lock = self._locks.setdefault(key.uid, asyncio.Lock())
         telling = bound(
             correlation_id=key.correlation or str(key.uid),
             workflow=key.name,
             namespace=key.namespace,
         )
-        try:
-            async with lock:
-                with telling:
-                    return await self._reconcile(key, hints)
-        finally:
-            if not lock.locked():
-                self._locks.pop(key.uid, None)
+        async with self._turns.of(key.uid):
+            with telling:
+                return await self._reconcile(key, hints)
 
     async def _safely(self, key: WorkflowKey, hints: Sequence[Hint]) -> None:
         """Reconcile without a message to answer: failures wait for the next resync."""
