@@ -1,9 +1,6 @@
 """One id follows a workflow through the logs and messages of all services; metrics count it."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
 
 from shared.contracts.subjects import Service
 from tests.support import stored
@@ -25,7 +22,7 @@ def test_one_correlation_id_reaches_every_service(kubectl: Kubectl, services: Se
     applied = _rolled_back(kubectl, name="traced")
 
     for name in NAMES:
-        lines = _lines(services.processes[f"{name}-0"].log)
+        lines = services.lines(name)
         about = [line for line in lines if line.get("workflow") == "traced"]
         assert about, f"{name} logged nothing about the workflow"
         assert {line["correlationID"] for line in about} == {CORRELATION}, name
@@ -51,20 +48,20 @@ def test_metrics_count_what_was_done(kubectl: Kubectl, services: Services) -> No
     services.wait_connected()
     _rolled_back(kubectl, name="counted")
 
-    granted = _metrics(services, "orchestrator")
-    monitored = _metrics(services, "monitor")
+    granted = services.metrics("orchestrator")
+    monitored = services.metrics("monitor")
 
     assert granted['mendflow_tokens_total{move="granted"}'] == 3
     assert granted['mendflow_tokens_total{move="released"}'] == 3
     labels = f'{{namespace="{kubectl.namespace}"}}'
     assert monitored[f"workflow_monitor_update_success_total{labels}"] >= 3
     for name, service in SERVICES.items():
-        counted = _metrics(services, name)
+        counted = services.metrics(name)
         assert "kubernetes_api_requests" in " ".join(counted), name
         assert counted[f'mendflow_messages_published_total{{service="{service}"}}'] > 0, name
     for name, service in READERS.items():
         result = f'{{result="acked",service="{service}"}}'
-        counted = _metrics(services, name)
+        counted = services.metrics(name)
         assert counted[f"mendflow_messages_consumed_total{result}"] > 0, name
 
 
@@ -73,18 +70,3 @@ def _rolled_back(kubectl: Kubectl, *, name: str) -> dict[str, Any]:
     body["metadata"]["annotations"] = {"kubernaut.ai/correlationID": CORRELATION}
     kubectl.apply(body)
     return kubectl.wait_phase(name, "RolledBack", "RollbackFailed")
-
-
-def _lines(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text().splitlines()]
-
-
-def _metrics(services: Services, name: str) -> dict[str, float]:
-    (port,) = [
-        line["metrics"]
-        for line in _lines(services.processes[f"{name}-0"].log)
-        if line["event"] == "listening"
-    ]
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        samples = [line for line in answer.read().decode().splitlines() if line[0] != "#"]
-    return {key: float(value) for key, value in (line.rsplit(" ", 1) for line in samples)}

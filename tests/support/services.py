@@ -1,5 +1,6 @@
 """Starts the services as processes, as a user does, and kills them, as fate does."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,8 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.request import urlopen
 
 import pytest
 
@@ -36,6 +38,11 @@ class ServiceProcess:
                 stderr=log,
                 cwd=ROOT,
             )
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether it still runs."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """Kill it without warning."""
@@ -133,6 +140,18 @@ class Services:
             while "streams in place" not in process.log.read_text():
                 assert time.monotonic() < deadline, f"{name}: {process.log.read_text()}"
                 time.sleep(0.05)
+
+    def lines(self, name: str, *, replica: int = 0) -> list[dict[str, Any]]:
+        """Return what a service logged so far."""
+        whole = self.processes[f"{name}-{replica}"].log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """Return the metrics of a service as they are served."""
+        (port,) = (e["metrics"] for e in self.lines(name) if e["event"] == "listening")
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            samples = [line for line in answer.read().decode().splitlines() if line[0] != "#"]
+        return {key: float(value) for key, value in (line.rsplit(" ", 1) for line in samples)}
 
     def __exit__(self, *_: object) -> None:
         """Stop all at once, also beside one that does not stop."""
