@@ -91,7 +91,7 @@ def _progress(status: WorkflowStatus) -> str:
 
 def _with_rollback(status: WorkflowStatus, cause: str) -> str:
     rollback = status.rollback
-    if rollback is None:
+    if rollback is None or rollback.phase is RollbackPhase.NOT_REQUESTED:
         return cause
     if rollback.phase is RollbackPhase.AWAITING_TRIGGER:
         return (

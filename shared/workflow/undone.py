@@ -14,6 +14,8 @@ _SKIPPED: Final = {"Irreversible": "irreversible", DRIFTED: "drift", "NothingToU
 
 def summary(rollback: Rollback) -> str:
     """Return what was undone so far, with the names of what failed and of what was skipped."""
+    if not rollback.steps:
+        return "nothing to undo"
     undone = sum(step.phase is RollbackStepPhase.COMPLETED for step in rollback.steps)
     parts = [f"{undone} of {len(rollback.steps)} steps undone"]
     failed = failed_undos(rollback)
