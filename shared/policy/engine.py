@@ -10,7 +10,7 @@ from shared.clock import Clock
 from shared.errors import TransientError
 from shared.policy.pool import Pool
 from shared.policy.port import Failure, Policy, Verdict
-from shared.policy.quarantine import Quarantine
+from shared.policy.quarantine import STRIKES, Quarantine
 from shared.policy.queue import FairQueue, OverloadedError
 from shared.policy.sandbox_input import BadInputError, encoded
 from shared.policy.screening import LARGEST_MODULE, MOST_LIBRARIES
@@ -108,9 +108,21 @@ class WorkerEngine:
     async def defects(self, policy: Policy) -> tuple[str, ...]:
         """Return why a policy cannot be used, in words; empty when it can.
 
+        One that runs out of bounds is tried again until it has to rest: a machine that has too
+        much to do is no defect of a policy.
+
         Raises:
             TransientError: no worker became free in time, so nobody knows.
         """
+        found = await self._defects(policy)
+        for _ in range(STRIKES - 1):
+            if found.failure not in _OUT_OF_BOUNDS:
+                break
+            found = await self._defects(policy)
+        return found.reasons
+
+    async def _defects(self, policy: Policy) -> Verdict:
+        """Return whether a policy can be used. Raises TransientError."""
         try:
             digest = self._admitted(policy)
             async with self._queue.place(""):
@@ -118,10 +130,10 @@ class WorkerEngine:
         except OverloadedError as error:
             raise TransientError("PolicyOverloaded", str(error)) from None
         except _NoAnswerError as error:
-            return error.reasons
+            return _refusal(error.failure, *error.reasons)
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy is not usable
-            return (f"the engine failed: {type(error).__name__}",)
-        return ()
+            return _refusal(Failure.ERROR, f"the engine failed: {type(error).__name__}")
+        return Verdict(allowed=True)
 
     def _admitted(self, policy: Policy) -> str:
         """Return the digest of a policy that may have a worker."""

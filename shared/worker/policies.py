@@ -18,10 +18,13 @@ from shared.policy.loading import Problems, loaded
 from shared.policy.naming import CONFIG_MAP as NAME
 from shared.policy.port import PolicyEngine
 from shared.policy.shipped import defaults
+from shared.waiting import happened
 from shared.worker.config_maps import ConfigMapRef
 from shared.worker.context import Context
 
 _AGAIN_S: Final = 1.0
+_REFUSED_AGAIN_S: Final = 360.0
+"""Longer than a policy rests that ran out of bounds, as any may on a busy machine."""
 _MOST_TOLD: Final = 16
 """Keys that one Event speaks of."""
 
@@ -36,6 +39,7 @@ class PoliciesWatch:
         engine: PolicyEngine,
         live: LivePolicies,
         on_change: Callable[[], None],
+        refused_again_s: float = _REFUSED_AGAIN_S,
     ) -> None:
         """Build it.
 
@@ -44,16 +48,20 @@ class PoliciesWatch:
             engine: checks every text before it counts.
             live: what is in force; begins with the policies that ship.
             on_change: called after each change of what is in force.
+            refused_again_s: after how long a version that was refused is checked once more.
         """
         self._context = context
         self._engine = engine
         self._live = live
         self._on_change = on_change
+        self._refused_again_s = refused_again_s
         self._found: Object | None = None
         self._about: Object | None = None
         """The last version seen, also when it is gone: Events are about it."""
         self._is_new = asyncio.Event()
         self._is_listed = False
+        self._refused: Problems = {}
+        """What was last said to be wrong with the version at hand."""
         self.read = asyncio.Event()
         """Set once what stands in the ConfigMap is in force, or cannot be known."""
 
@@ -75,8 +83,7 @@ class PoliciesWatch:
     async def run(self) -> None:
         """Put one version after the other in force until cancelled; leave out overtaken ones."""
         while True:
-            await self._is_new.wait()
-            self._is_new.clear()
+            await self._something_to_check()
             version = self._found
             try:
                 result = await self._checked(version)
@@ -93,6 +100,16 @@ class PoliciesWatch:
                 self._refuse(result)
             self.read.set()
 
+    async def _something_to_check(self) -> None:
+        """Wait for a version; one that was refused is checked again after a while."""
+        if self._refused:
+            await happened(self._is_new, within_s=self._refused_again_s)
+        else:
+            await self._is_new.wait()
+        if self._is_new.is_set():
+            self._refused = {}
+        self._is_new.clear()
+
     async def _checked(self, version: Object | None) -> Library | Problems:
         if version is None:
             return defaults()
@@ -101,6 +118,7 @@ class PoliciesWatch:
 
     def _take(self, library: Library, *, gone: bool) -> None:
         context, changes = self._context, self._live.swap(library)
+        self._refused = {}
         context.metrics.policies_reloaded("defaults" if gone else "taken")
         if gone:
             context.log.warning("policies deleted", config_map=NAME, uses=library.revision)
@@ -112,6 +130,9 @@ class PoliciesWatch:
 
     def _refuse(self, problems: Problems) -> None:
         """Say what is wrong with a version, where people look for it."""
+        if problems == self._refused:
+            return
+        self._refused = problems
         context, kept = self._context, self._live.current.revision
         context.metrics.policies_reloaded("refused")
         told = [f"{key}: {why}" for key, why in list(problems.items())[:_MOST_TOLD]]

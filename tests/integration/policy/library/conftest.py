@@ -59,7 +59,13 @@ async def watched(
         registry, recorder = CollectorRegistry(), EventRecorder(api, component="t", clock=clock)
         context = _context(api, kubectl.namespace, Metrics(registry), recorder)
         seen = Watched(LivePolicies(defaults()), HeldEngine(engine), registry, recorder)
-        watch = PoliciesWatch(context, engine=seen.engine, live=seen.live, on_change=seen.note)
+        watch = PoliciesWatch(
+            context,
+            engine=seen.engine,
+            live=seen.live,
+            on_change=seen.note,
+            refused_again_s=0.2,
+        )
         async with _running(ConfigMapsWatch(context, [watch]), watch):
             yield seen
 

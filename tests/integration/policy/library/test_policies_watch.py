@@ -68,6 +68,19 @@ async def test_row_86_a_new_version_counts_and_a_bad_one_is_kept_out(
     assert watched.counted("taken") == 2
 
 
+async def test_row_86_a_good_version_that_a_busy_machine_refused_counts_in_the_end(
+    kubectl: Kubectl, watched: Watched
+) -> None:
+    watched.engine.gets_on = False
+    _put(kubectl, "v1", {KEY: OK.format(1)})
+    message = await _told(kubectl, "InvalidPolicies")
+    assert message.endswith(f"{KEY}: took longer than it may")
+    watched.engine.gets_on = True
+
+    await watched.until(_is("v1"))
+    assert (watched.counted("refused"), watched.counted("taken")) == (1, 1)
+
+
 async def test_row_87_a_deleted_one_leaves_the_defaults_and_what_runs_undisturbed(
     kubectl: Kubectl, watched: Watched
 ) -> None:
