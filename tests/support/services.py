@@ -44,6 +44,16 @@ class ServiceProcess:
         """Return whether it still runs."""
         return self._process is not None and self._process.poll() is None
 
+    def children(self) -> list[int]:
+        """Return the processes that it has started and that live."""
+        pid = self._running.pid
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that it and all it has started took so far."""
+        ticks = sum(_ticks(pid) for pid in (self._running.pid, *self.children()))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """Kill it without warning."""
         self.end(signal.SIGKILL)
@@ -159,3 +169,9 @@ class Services:
             for process in self.processes.values():
                 process.signal(signal.SIGTERM)
                 stack.callback(process.wait_ended)
+
+
+def _ticks(pid: int) -> int:
+    """Return the processor time of a process and of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(each) for each in fields[11:15])
