@@ -1,10 +1,9 @@
-"""The `mendflow` command: all six services in one process, with a NATS server of its own."""
+"""All six services in one process, with a NATS server of its own unless one is named."""
 
 import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ from services.rollback.service import Rollback
 from services.watcher import wiring as watcher
 from shared.bus.embedded import EmbeddedServer
 from shared.contracts.subjects import Service
-from shared.settings import Settings, SettingsError, describe, explicit, load
+from shared.settings import SettingsError, explicit, load
 from shared.worker.running import Build, run_process
 
 ALL: Final[dict[Service, Build]] = {
@@ -32,36 +31,13 @@ ALL: Final[dict[Service, Build]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
-    options = _parser().parse_args(arguments)
+def run(options: argparse.Namespace) -> int:
+    """Run the services until told to stop; return the exit code."""
     try:
         settings = load(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return _run(options, settings)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mendflow", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser(
-        "run",
-        help="run all services in one process",
-        description="Run all six services in this process. Settings come from the environment:",
-        epilog=describe(Settings()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    run.add_argument("--kubeconfig", help="path of the kubeconfig file to use")
-    run.add_argument("--context", help="context in that file")
-    run.add_argument("--nats-url", help="use this NATS server instead of starting one of our own")
-    run.add_argument("--nats-dir", type=Path, help="where our own NATS server keeps its store")
-    run.add_argument("--nats-port", type=int, default=4222, help="its port; 0 takes a free one")
-    return parser
-
-
-def _run(options: argparse.Namespace, settings: Settings) -> int:
     given = {
         name: value
         for name in ("kubeconfig", "context", "nats_url")
@@ -76,7 +52,3 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
             server = stack.enter_context(EmbeddedServer(directory, port=options.nats_port))
             settings = msgspec.structs.replace(settings, nats_url=server.url)
         return run_process(ALL, settings, pinned=explicit(os.environ))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from shared.policy.library import Library, assembled, policy_of
-from shared.policy.naming import Entry, Kind, entry
+from shared.policy.naming import TESTS, Entry, Kind, entry
 from shared.policy.port import Policy, PolicyEngine
 from shared.policy.shipped import shipped
 
@@ -20,7 +20,6 @@ MAX_TOTAL: Final = 1_048_576
 """Bytes of all texts, which is what a ConfigMap holds."""
 _AT_ONCE: Final = 4
 """Texts in the hands of the engine, which has others to answer meanwhile."""
-_TESTS: Final = "_test.rego"
 _IMPORTS: Final = re.compile(r"\bdata\.lib\b")
 _ASKER: Final = "precondition.asker"
 _WHOLE: Final = "data"
@@ -43,7 +42,7 @@ async def loaded(
     Raises:
         TransientError: the engine has too much to do to tell.
     """
-    texts = {key: value for key, value in data.items() if not key.endswith(_TESTS)}
+    texts = {key: value for key, value in data.items() if not key.endswith(TESTS)}
     problems = _too_much(texts)
     if problems:
         return problems

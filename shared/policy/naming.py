@@ -21,6 +21,8 @@ ALIASES: Final = {
     "health_check": "deployment_health_check",
 }
 """Short names of types of conditions."""
+TESTS: Final = "_test.rego"
+"""How a key ends that holds tests, which no service evaluates."""
 _SUFFIX: Final = ".rego"
 _PACKAGE: Final = re.compile(r"package[ \t]+([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[ \t]*(?:#.*)?")
 _SAYS_PACKAGE: Final = re.compile(r"^[ \t]*package\b", re.MULTILINE)

@@ -5,11 +5,10 @@ from importlib.resources import files
 from typing import Final
 
 from shared.policy.library import Library, assembled
-from shared.policy.naming import Entry, entry
+from shared.policy.naming import TESTS, Entry, entry
 
 VERSION: Final = "builtin"
 _FOLDERS: Final = ("conditions", "safety")
-_TESTS: Final = "_test.rego"
 
 
 def defaults() -> Library:
@@ -28,7 +27,7 @@ def shipped() -> tuple[Entry, ...]:
         file.name: file.read_text(encoding="utf-8")
         for folder in _FOLDERS
         for file in (files("deploy") / "policies" / folder).iterdir()
-        if file.name.endswith(".rego") and not file.name.endswith(_TESTS)
+        if file.name.endswith(".rego") and not file.name.endswith(TESTS)
     }
     found = {key: entry(key, text) for key, text in sorted(texts.items())}
     problems = [f"{key}: {why}" for key, why in found.items() if isinstance(why, str)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from cli.mendflow import ALL
+from cli.all_in_one import ALL
 from services.monitor.service import Monitor
 from shared.api.workflow import WorkflowExecution
 from shared.bus.embedded import EmbeddedServer
