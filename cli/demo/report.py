@@ -47,6 +47,9 @@ MEANINGS: Final = {
     "step": "next undo",
     "done": "the way back ends",
     "workflow-completed": "the workflow has ended",
+    "precondition": "what its preconditions saw",
+    "postcondition": "what its postconditions saw",
+    "safety": "what the safety policies saw",
 }
 
 

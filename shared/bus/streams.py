@@ -11,7 +11,9 @@ import msgspec
 from nats.aio.client import Client
 
 from shared.bus.errors import LIBRARY
+from shared.contracts import subjects
 from shared.contracts.consumers import ALL, PARTITIONS, Consumer
+from shared.contracts.recorded import STREAM as RECORDED
 from shared.errors import TransientError
 
 _S: Final = 1_000_000_000
@@ -23,7 +25,7 @@ _TIMEOUT_S: Final = 5.0
 PIN_GROUP: Final = "o"
 
 Config = dict[str, Any]
-NAMES: Final = ("WFEVT", "WFCMD", "WFTMR", "WFDLQ", "WFADV")
+NAMES: Final = ("WFEVT", "WFCMD", "WFTMR", "WFDLQ", "WFADV", RECORDED)
 _NOT_FOUND: Final = 404
 _WILL_PASS: Final = frozenset({408, 429, 500, 503})
 _UNLIMITED: Final = -1
@@ -46,7 +48,7 @@ class RefusedError(TransientError):
 
 
 def streams(*, replicas: int = 1) -> list[Config]:
-    """Return the five stream configurations."""
+    """Return the configuration of each stream."""
     common: Config = {"storage": "file", "num_replicas": replicas}
     return [
         common
@@ -113,6 +115,19 @@ def streams(*, replicas: int = 1) -> list[Config]:
             "discard": "old",
             "max_age": 72 * _HOUR,
             "max_bytes": 64 * _MIB,
+            "allow_direct": True,
+        },
+        common
+        | {
+            "name": RECORDED,
+            "subjects": [subjects.ALL_LOOKS],
+            "retention": "limits",
+            "discard": "old",
+            "max_age": 7 * 24 * _HOUR,
+            "max_bytes": 256 * _MIB,
+            "max_msgs_per_subject": 64,
+            "max_msg_size": _MAX_MESSAGE,
+            "compression": "s2",
             "allow_direct": True,
         },
     ]

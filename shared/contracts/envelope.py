@@ -16,6 +16,8 @@ from shared.errors import ContractError
 SPEC_VERSION: Final = "1.0"
 RUN_STEP: Final = "mendflow.run-step.v1"
 """The type of an order to run a step."""
+POLICIES_ASKED: Final = "mendflow.policies-asked.v1"
+"""The type of a look that was recorded; no service reads it."""
 _TYPE: Final = "ce-type"
 _CORRELATION: Final = "wf-correlation"
 

@@ -65,6 +65,8 @@ class EventSubject(msgspec.Struct, frozen=True, kw_only=True):
     fact: str
 
 
+ALL_LOOKS: Final = "wf.pol.*.*.*"
+"""Where looks of policies are recorded."""
 _STORED_EVENT_TOKENS: Final = 6
 _COMMAND_TOKENS: Final = 6
 
@@ -94,12 +96,17 @@ def parked(service: Service, reason: str, uid: str) -> str:
     return f"wf.dlq.{service}.{reason}.{uid}"
 
 
+def looked(uid: Uid, step: StepName, stage: str) -> str:
+    """Return where a look of policies at a step is recorded."""
+    return f"wf.pol.{uid}.{step}.{stage}"
+
+
 def uid_of(subject: str) -> str:
     """Return the workflow uid of any of our subjects, or "unknown"."""
     match subject.split("."):
         case ["wf", "p", _, uid, *_] | ["wf", "cmd", _, uid, *_] | ["wf", "tmr", _, _, uid, *_]:
             return uid
-        case ["wf", "evt", uid, *_]:
+        case ["wf", "evt" | "pol", uid, *_]:
             return uid
         case _:
             return "unknown"
@@ -124,5 +131,7 @@ def form_of(subject: str) -> str:
             return f"wf.dlq.{service}.{reason}.<uid>"
         case ["wf", "evt", _, service, fact]:
             return f"wf.evt.<uid>.{service}.{fact}"
+        case ["wf", "pol", _, _, stage]:
+            return f"wf.pol.<uid>.<step>.{stage}"
         case _:
             return subject
