@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Policies that one process evaluates at the same time."""
     policy_timeout_s: Annotated[float, Meta(gt=0, le=30)] = 0.25
     """Seconds that one evaluation may take."""
+    record_policy_inputs: bool = True
+    """Whether what policies are asked and say is recorded, for `mendflow policy backtest`."""
     identity: str = ""
     """Name of this replica; empty uses the host name and the process id."""
     host: str = "127.0.0.1"

@@ -4,6 +4,7 @@ Names are fixed by requirements 6.1. Types of conditions come from users, so onl
 a label of their own.
 """
 
+from enum import StrEnum
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -11,6 +12,21 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 MAX_TYPES: Final = 64
 OTHER: Final = "other"
 _BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10)
+
+
+class Recorded(StrEnum):
+    """What becomes of the record of a look."""
+
+    KEPT = "kept"
+    WITHOUT_INPUT = "without_input"
+    """The input was too large; what was said is kept."""
+    REPEATED = "repeated"
+    """Nothing had changed since the last one, which is kept already."""
+    DROPPED = "dropped"
+    """Too many waited."""
+    AWAY = "away"
+    """The bus was not there."""
+    FAILED = "failed"
 
 
 class PolicyMetrics:
@@ -61,6 +77,19 @@ class PolicyMetrics:
             ["action", "condition_type"],
             registry=registry,
         )
+
+        self._recorded = Counter(
+            "mendflow_policy_inputs",
+            "Looks of policies, by what became of their record",
+            ["result"],
+            registry=registry,
+        )
+        for result in Recorded:
+            self._recorded.labels(result)
+
+    def look_recorded(self, result: Recorded) -> None:
+        """Count what became of the record of one look."""
+        self._recorded.labels(result).inc()
 
     def condition_evaluated(
         self, stage: str, condition_type: str, *, passed: bool, required: bool, seconds: float

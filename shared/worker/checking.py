@@ -14,6 +14,7 @@ from shared.api.parameters import Parameters
 from shared.api.results import ConditionResult, SafetyResult
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step, StepCondition
+from shared.contracts.recorded import SAFETY, RecordedVerdict
 from shared.errors import MendflowError
 from shared.expressions.errors import ExpressionError
 from shared.expressions.resolving import resolved
@@ -23,6 +24,7 @@ from shared.policy.port import Policy, PolicyEngine, Verdict
 from shared.telemetry.policies import PolicyMetrics
 from shared.worker.checks import Stage
 from shared.worker.overrides import Requirement, requirement
+from shared.worker.recording import LookRecorder, verdict_on
 from shared.workflow.safety import SafetyAnswer
 
 _MAX_MESSAGE: Final = 256
@@ -62,12 +64,14 @@ class PolicyChecker:
         inputs: Inputs,
         metrics: PolicyMetrics,
         with_conditions: bool = True,
+        recorder: LookRecorder | None = None,
     ) -> None:
         self._engine = engine
         self._policies = policies
         self._inputs = inputs
         self._metrics = metrics
         self._with_conditions = with_conditions
+        self._recorder = recorder
         self._log = structlog.get_logger()
 
     async def check(
@@ -81,6 +85,7 @@ class PolicyChecker:
         data = await self._seen(workflow, step, fresh=fresh)
         tenant = _tenant(workflow)
         results: list[ConditionResult] = []
+        said: list[RecordedVerdict] = []
         for condition in conditions:
             required = requirement(
                 workflow, step, condition, is_precondition=stage == "precondition"
@@ -92,7 +97,11 @@ class PolicyChecker:
             verdict = await self._evaluated(policy, data, tenant=tenant)
             result = _result(condition, required, verdict, library)
             results.append(result)
+            said.append(verdict_on(condition.type, verdict, rego=condition.rego))
             self._tell(workflow, step, stage, result, verdict)
+        self._record(
+            workflow, step.name, action=step.action, stage=stage, of=(library, data), said=said
+        )
         return results
 
     async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
@@ -139,6 +148,11 @@ class PolicyChecker:
         verdicts = await asyncio.gather(
             *(self._engine.decide(policy, data, tenant=tenant) for policy in library.safety)
         )
+        said = [
+            verdict_on(each.name, verdict)
+            for each, verdict in zip(library.safety, verdicts, strict=True)
+        ]
+        self._record(workflow, step, action=action, stage=SAFETY, of=(library, data), said=said)
         answer = _judged(library, verdicts)
         if not answer.result.allowed:
             self._metrics.change_denied(action, is_answered=answer.is_answered)
@@ -167,6 +181,29 @@ class PolicyChecker:
         if isinstance(data, str):
             return Verdict(allowed=False, reasons=(data,))
         return await self._engine.decide(policy, data, tenant=tenant)
+
+    def _record(
+        self,
+        workflow: WorkflowExecution,
+        step: str,
+        *,
+        action: str,
+        stage: str,
+        of: tuple[Library, dict[str, Any] | str],
+        said: Sequence[RecordedVerdict],
+    ) -> None:
+        """Have a look recorded, unless there was nothing to look at, or nobody to ask."""
+        library, data = of
+        if self._recorder is not None and said and not isinstance(data, str):
+            self._recorder.note(
+                workflow,
+                step,
+                action=action,
+                stage=stage,
+                revision=library.revision,
+                data=data,
+                verdicts=said,
+            )
 
     def _tell(
         self,

@@ -15,11 +15,14 @@ from shared.worker.checking import PolicyChecker
 from shared.worker.cluster_state import ClusterReader
 from shared.worker.context import Context
 from shared.worker.policies import PoliciesWatch
+from shared.worker.recording import LookRecorder
 
 GUARDED: Final = frozenset(
     {Service.PLANNER, Service.ORCHESTRATOR, Service.MONITOR, Service.ROLLBACK}
 )
 """Services that work by policies, and by limits, which ConfigMaps may change."""
+RECORDING: Final = frozenset({Service.ORCHESTRATOR, Service.MONITOR, Service.ROLLBACK})
+"""Services whose looks are recorded; the planner only asks whether policies are usable."""
 JUDGING: Final = frozenset({Service.ORCHESTRATOR, Service.ROLLBACK})
 """Services that have every change judged by the safety policies."""
 
@@ -30,6 +33,8 @@ class Policing:
 
     engine: PolicyEngine
     live: LivePolicies = field(default_factory=lambda: LivePolicies(defaults()))
+    recorder: LookRecorder | None = None
+    """Keeps what policies were asked; None where that is not wanted."""
 
     def checker(
         self, cluster: Cluster, clock: Clock, metrics: Metrics, *, with_conditions: bool
@@ -41,6 +46,7 @@ class Policing:
             inputs=ClusterReader(cluster, clock),
             metrics=metrics.policies,
             with_conditions=with_conditions,
+            recorder=self.recorder,
         )
 
     def watch(self, context: Context, *, on_change: Callable[[], None]) -> PoliciesWatch:

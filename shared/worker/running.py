@@ -46,9 +46,10 @@ from shared.worker.config_maps import ConfigMapsWatch
 from shared.worker.context import Context
 from shared.worker.limits import LimitsWatch
 from shared.worker.observing import CountingObserver
-from shared.worker.policing import GUARDED, JUDGING, Policing
+from shared.worker.policing import GUARDED, JUDGING, RECORDING, Policing
 from shared.worker.publisher import Publisher
 from shared.worker.reconciler import in_resync
+from shared.worker.recording import LookRecorder
 from shared.workflow import slices
 from shared.workflow.phases import IllegalTransitionError, derive
 
@@ -176,7 +177,7 @@ class Process:
             )
             limits = LiveLimits(_limits(settings), pinned=self.pinned)
             limits.on_change(lambda now: cluster.limit(qps=now.qps, burst=now.burst))
-            policing = Policing(self._engine)
+            policing = Policing(self._engine, recorder=self._recorder(service, bus))
             context = self._context(service, cluster, bus, log, limits=limits, policing=policing)
             runnable = build(context)
             bus.on_reconnect(context.publisher.forget_timers)
@@ -197,7 +198,11 @@ class Process:
         stopping = loop.create_task(self._stopping.wait())
         working = [
             loop.create_task(work)
-            for work in (bus.run(), *self._decide_by_config_maps(context, runnable, policing))
+            for work in (
+                bus.run(),
+                *([policing.recorder.run()] if policing.recorder else []),
+                *self._decide_by_config_maps(context, runnable, policing),
+            )
         ]
         try:
             done, _ = await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
@@ -292,6 +297,17 @@ class Process:
         if service not in GUARDED or not (on or service in JUDGING):
             return None
         return policing.checker(cluster, self.clock, self.metrics, with_conditions=on)
+
+    def _recorder(self, service: Service, bus: JetStreamBus) -> LookRecorder | None:
+        if service not in RECORDING or not self.settings.record_policy_inputs:
+            return None
+        return LookRecorder(
+            bus,
+            clock=self.clock,
+            service=service,
+            identity=self.identity,
+            metrics=self.metrics.policies,
+        )
 
     def _on_written(self, service: Service) -> Callable[[str, float], None]:
         def count(namespace: str, seconds: float) -> None:
