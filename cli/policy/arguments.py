@@ -32,19 +32,34 @@ the libraries lib_*.rego of the directory over those that ship, and with more ti
 
 The exit code is 0 if all tests pass, 1 if one fails or there is none, 2 without a directory.
 """
+_BACKTEST: Final = """\
+Replay recorded inputs on changed policies, and show which decisions would change.
+"""
+_BACKTEST_EPILOG: Final = """\
+Services record what their policies were asked and what they said, on the NATS stream WFPOL, for
+7 days. The policies of the FILEs, as of `mendflow policy check`, are put over those that ship, or
+over the ConfigMap in force if --kubeconfig is given. Nothing is changed anywhere.
+
+  mendflow policy backtest safety_production.rego --against stream --since 24h
+  mendflow policy backtest scale_deployment_current_replicas_match.rego --against shop/diamond
+
+The exit code is 0 if no decision would change, 3 if one would, 1 if there is nothing to replay or
+something is in the way, 2 if the words make no sense.
+"""
 
 
 def add_to(commands: "Commands") -> None:
     """Add `policy` and its commands."""
     policy = commands.add_parser(
         "policy",
-        help="check and test policies",
+        help="check, test and backtest policies",
         description="Try policies before they go live.",
     )
     policy.set_defaults(module=__name__, parser=policy)
     below = policy.add_subparsers(metavar="COMMAND")
     _add_check(below)
     _add_test(below)
+    _add_backtest(below)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,6 +78,35 @@ def _add_test(commands: "Commands") -> None:
     test = _added(commands, "test", "run the unit tests of policies", _TEST, _TEST_EPILOG)
     test.set_defaults(module="cli.policy.testing")
     test.add_argument("directory", metavar="DIR", help="where the policies and their tests are")
+
+
+def _add_backtest(commands: "Commands") -> None:
+    backtest = _added(
+        commands,
+        "backtest",
+        "replay recorded inputs on changed policies",
+        _BACKTEST,
+        _BACKTEST_EPILOG,
+    )
+    backtest.set_defaults(module="cli.policy.backtesting")
+    _add_files(backtest)
+    backtest.add_argument(
+        "--against",
+        required=True,
+        metavar="WHAT",
+        help="`stream` for everything that is recorded, or a workflow: NAME or NAMESPACE/NAME",
+    )
+    backtest.add_argument(
+        "-n",
+        "--namespace",
+        help="namespace of that workflow, default where NAME alone is given;"
+        " with `stream`, only workflows of this namespace",
+    )
+    backtest.add_argument("--since", default="24h", help="how far back, such as 90m (default 24h)")
+    backtest.add_argument("--nats-url", help="the NATS server; else MENDFLOW_NATS_URL says it")
+    backtest.add_argument("--kubeconfig", help="of the cluster whose ConfigMap is in force")
+    backtest.add_argument("--context", help="context in that file; else its current one")
+    backtest.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:

@@ -87,10 +87,10 @@ def test_one_that_fails_is_named_and_fails_the_run(
 def test_policy_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy"]) == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("check", "test"))
+    assert all(word in said for word in ("check", "test", "backtest"))
 
 
-@pytest.mark.parametrize("command", ["check", "test"])
+@pytest.mark.parametrize("command", ["check", "test", "backtest"])
 def test_each_command_has_help_that_names_its_exit_codes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
