@@ -6,8 +6,9 @@ bounded in time on our side, because a frozen API server never answers.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -29,9 +30,18 @@ _WATCH_SERVER_S: Final = (240, 300)
 _WATCH_SILENCE_S: Final = 90.0
 """Bookmarks arrive about once a minute; longer silence means a dead connection."""
 _NO_CONNECTION: Final = (aiohttp.ClientError, TimeoutError, OSError)
+_WARNING: Final = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
+"""A code, who warns, and the text as a quoted string (RFC 7234, section 5.5)."""
 
 OnRequest = Callable[[str, str, int], None]
 """Told verb, resource and status code of every request."""
+
+
+class _Answer(NamedTuple):
+    code: int
+    body: bytes
+    retry_after: str
+    warnings: list[str]
 
 
 class ApiCluster:
@@ -114,10 +124,10 @@ class ApiCluster:
     async def read(self, kind: Kind, name: str, *, namespace: str = "") -> Object | None:
         """Return the live object, or None when there is none."""
         path = _path(kind, namespace, name)
-        code, body, retry_after = await self._send("GET", path, resource=kind.plural)
-        if code == 404:  # noqa: PLR2004 - HTTP
+        answer = await self._send("GET", path, resource=kind.plural)
+        if answer.code == 404:  # noqa: PLR2004 - HTTP
             return None
-        return _decoded(code, body, request=f"get {kind.plural} {name}", retry_after=retry_after)
+        return _decoded(answer, request=f"get {kind.plural} {name}")
 
     async def list(self, kind: Kind, *, namespace: str = "", label_selector: str = "") -> Listing:
         """Return all objects, page after page; a page that expired starts the list over."""
@@ -131,10 +141,10 @@ class ApiCluster:
         items: list[Object] = []
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
-            code, body, retry_after = await self._send(
+            answer = await self._send(
                 "GET", _path(kind, namespace), query=query, resource=kind.plural
             )
-            page = _decoded(code, body, request=f"list {kind.plural}", retry_after=retry_after)
+            page = _decoded(answer, request=f"list {kind.plural}")
             items += page["items"]
             following = page["metadata"].get("continue")
             if not following:
@@ -144,14 +154,14 @@ class ApiCluster:
 
     async def create(self, kind: Kind, body: Object, *, namespace: str = "") -> Object:
         """Create an object; AlreadyExistsError when the name is taken."""
-        code, answer, retry_after = await self._send(
+        answer = await self._send(
             "POST",
             _path(kind, namespace),
             query={"fieldManager": self._field_manager},
             body=body,
             resource=kind.plural,
         )
-        return _decoded(code, answer, request=f"create {kind.plural}", retry_after=retry_after)
+        return _decoded(answer, request=f"create {kind.plural}")
 
     async def patch(
         self,
@@ -163,15 +173,28 @@ class ApiCluster:
         subresource: str = "",
     ) -> Object:
         """Merge-patch an object; a resourceVersion in the body makes it a compare-and-swap."""
-        code, answer, retry_after = await self._send(
+        answer = await self._send(
             "PATCH",
             _path(kind, namespace, name, subresource),
             query={"fieldManager": self._field_manager},
             body=body,
             resource=f"{kind.plural}/{subresource}" if subresource else kind.plural,
         )
-        request = f"patch {kind.plural} {name}"
-        return _decoded(code, answer, request=request, retry_after=retry_after)
+        return _decoded(answer, request=f"patch {kind.plural} {name}")
+
+    async def dry_run(
+        self, kind: Kind, name: str, body: Object, *, namespace: str = ""
+    ) -> tuple[str, ...]:
+        """Have a merge patch judged in full but not kept; return what the server warns of."""
+        answer = await self._send(
+            "PATCH",
+            _path(kind, namespace, name),
+            query={"fieldManager": self._field_manager, "dryRun": "All"},
+            body=body,
+            resource=kind.plural,
+        )
+        _decoded(answer, request=f"patch {kind.plural} {name}")
+        return _texts(answer.warnings)
 
     async def watch(
         self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
@@ -211,7 +234,7 @@ class ApiCluster:
         resource: str,
         query: dict[str, str] | None = None,
         body: Object | None = None,
-    ) -> tuple[int, bytes, str]:
+    ) -> _Answer:
         await self._limiter.wait()
         timeout = aiohttp.ClientTimeout(total=self._request_s)
         try:
@@ -221,7 +244,13 @@ class ApiCluster:
         except _NO_CONNECTION as error:
             raise TransientError("ApiUnavailable", f"{method} {path}: {error!r}"[:256]) from error
         self._on_request(method, resource, response.status)
-        return response.status, data, response.headers.get("Retry-After", "")
+        headers = response.headers
+        return _Answer(
+            code=response.status,
+            body=data,
+            retry_after=headers.get("Retry-After", ""),
+            warnings=headers.getall("Warning", []),
+        )
 
     async def _open(
         self,
@@ -261,10 +290,16 @@ def _path(kind: Kind, namespace: str = "", name: str = "", subresource: str = ""
     return "/".join(parts)
 
 
-def _decoded(code: int, body: bytes, *, request: str, retry_after: str) -> Any:
-    if code >= 400:  # noqa: PLR2004 - HTTP
-        raise translate(code, body, request=request, retry_after=retry_after)
-    return msgspec.json.decode(body)
+def _decoded(answer: _Answer, *, request: str) -> Any:
+    if answer.code >= 400:  # noqa: PLR2004 - HTTP
+        raise translate(answer.code, answer.body, request=request, retry_after=answer.retry_after)
+    return msgspec.json.decode(answer.body)
+
+
+def _texts(warnings: list[str]) -> tuple[str, ...]:
+    """Return what warnings say; one in another form is left out."""
+    found = map(_WARNING.match, warnings)
+    return tuple(re.sub(r"\\(.)", r"\1", match[1]) for match in found if match)
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -58,6 +58,15 @@ class Cluster(Protocol):
         """
         ...
 
+    async def dry_run(
+        self, kind: Kind, name: str, body: Object, *, namespace: str = ""
+    ) -> tuple[str, ...]:
+        """Have a merge patch judged in full but not kept; return what the server warns of.
+
+        Raises whatever the patch itself would raise.
+        """
+        ...
+
     def watch(
         self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
     ) -> AsyncIterator[Change]:

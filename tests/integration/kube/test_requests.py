@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from shared.api.groups import CONFIG_MAP, DEPLOYMENT
-from shared.errors import AlreadyExistsError, ConflictError, NotFoundError, TransientError
+from shared.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+)
 from shared.kube.client import ApiCluster
 from tests.integration.kube.conftest import Connect
 from tests.support.kubectl import Kubectl, Object
@@ -68,6 +74,28 @@ async def test_a_name_that_is_taken_and_a_version_that_is_old_are_told_apart(
     live = await api.read(CONFIG_MAP, "one", namespace=space)
     assert live is not None
     assert live["data"] == {"key": "new"}
+
+
+async def test_a_dry_run_is_judged_like_the_patch_and_changes_nothing(
+    api: ApiCluster, kubectl: Kubectl
+) -> None:
+    space = kubectl.namespace
+    made = await api.create(CONFIG_MAP, _config_map("one"), namespace=space)
+    known = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}}
+
+    told = await api.dry_run(CONFIG_MAP, "one", known | {"data": {"key": "new"}}, namespace=space)
+    warned = await api.dry_run(CONFIG_MAP, "one", {"dta": {"key": "new"}}, namespace=space)
+    with pytest.raises(PermanentError, match="is invalid"):
+        await api.dry_run(CONFIG_MAP, "one", {"data": {"not a key": "new"}}, namespace=space)
+    with pytest.raises(NotFoundError):
+        await api.dry_run(CONFIG_MAP, "ghost", {}, namespace=space)
+
+    assert await api.read(CONFIG_MAP, "one", namespace=space) == made
+    assert told == ()
+    assert warned == ('unknown field "dta"',)
+    await api.patch(CONFIG_MAP, "one", known | {"data": {"key": "other"}}, namespace=space)
+    with pytest.raises(ConflictError):
+        await api.dry_run(CONFIG_MAP, "one", known | {"data": {"key": "new"}}, namespace=space)
 
 
 async def test_a_server_that_does_not_answer_is_given_up(

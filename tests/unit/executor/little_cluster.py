@@ -20,6 +20,12 @@ class LittleCluster:
         self._version = 100
         self.patches: list[tuple[str, str, Object]] = []
         """Every patch that was taken, as kind, name and body."""
+        self.dry_runs: list[Object] = []
+        """Every patch that was tried and not kept."""
+        self.refusing: list[Exception] = []
+        """What becomes of the next tries, in order; after those, all pass."""
+        self.warnings: tuple[str, ...] = ()
+        """What comes with every try that passes."""
         self.losing = ""
         """What is lost of the next patch of a target: its `answer`, or the `request` already."""
 
@@ -75,16 +81,33 @@ class LittleCluster:
             losing, self.losing = self.losing, ""
         if losing == "request":
             raise TransientError("ApiUnavailable", "lost on the way")
-        known = self._objects.get((kind.kind, name))
-        if known is None:
-            raise NotFoundError("NotFound", name)
-        if body["metadata"]["resourceVersion"] != known["metadata"]["resourceVersion"]:
-            raise ConflictError("Conflict", name)
+        known = self._admitted(kind, name, body)
         self.patches.append((kind.kind, name, deepcopy(body)))
         self.put(kind, _merged(known, body))
         if losing == "answer":
             raise TransientError("ApiUnavailable", "the answer was lost")
         return self.get(kind, name)
+
+    async def dry_run(
+        self, kind: Kind, name: str, body: Object, *, namespace: str = ""
+    ) -> tuple[str, ...]:
+        """Judge a patch as it would be judged, and keep nothing of it."""
+        del namespace
+        await asyncio.sleep(0)
+        if self.refusing:
+            raise self.refusing.pop(0)
+        self._admitted(kind, name, body)
+        self.dry_runs.append(deepcopy(body))
+        return self.warnings
+
+    def _admitted(self, kind: Kind, name: str, body: Object) -> Object:
+        """Return the object to patch, if the version is still the one that the patch names."""
+        known = self._objects.get((kind.kind, name))
+        if known is None:
+            raise NotFoundError("NotFound", name)
+        if body["metadata"]["resourceVersion"] != known["metadata"]["resourceVersion"]:
+            raise ConflictError("Conflict", name)
+        return known
 
     async def watch(
         self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
