@@ -12,7 +12,7 @@ import msgspec
 from services.executor.actions import mutations
 from services.executor.actions.mutations import Mutation
 from services.executor.capture import parameters_for
-from services.executor.core import results
+from services.executor.core import dry_runs, results
 from services.executor.core.changes import RefusedError
 from services.executor.effect import Effect
 from services.executor.stop import Stop
@@ -58,6 +58,11 @@ class CarryingOut:
             FencedError: when the claim is gone.
             TransientError: when it is to be taken up again.
         """
+        status, effect = await self._outcome(), self._effect
+        now = self._context.clock.now()
+        return dry_runs.told(effect.claim, status, effect.dry_run.found, now=now)
+
+    async def _outcome(self) -> ExecutionStatus:
         clock = self._context.clock
         try:
             result = await self._act()

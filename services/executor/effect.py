@@ -3,7 +3,8 @@
 R4: read the target, then read the execution live (the claim still ours), then write with
 the target's uid and resourceVersion. A lost answer is Unknown, never a failure: the target
 is read again, and our own operation on it means that it was done. The same write says who
-holds the target; another workflow's hold is waited out.
+holds the target; another workflow's hold is waited out. Where a dry run comes first, it tries
+that very write.
 """
 
 from datetime import datetime
@@ -14,6 +15,7 @@ from services.executor.actions.mutations import Mutation
 from services.executor.capture import Captures, stamp_of
 from services.executor.core import changes, claims, locks, operations
 from services.executor.core.changes import Address, Done, RefusedError, Verdict
+from services.executor.dry_running import DryRun
 from services.executor.locking import TargetLocks
 from services.executor.settling import Settling
 from services.executor.stop import Stop
@@ -57,6 +59,7 @@ class Effect:
         self._stop = stop
         self._unanswered = ""
         """Version of the target on which a write may still be on its way."""
+        self.dry_run = DryRun(cluster)
         self.claim = claim
         """The claim, with what undoes the change as it was captured last."""
 
@@ -72,6 +75,7 @@ class Effect:
         while self._clock.now() < self._deadline:
             live = await self._read(address)
             if operations.is_stamped(live, self._operation_id):
+                self.dry_run.was_before(self.claim, address)
                 return
             self._refuse_settled(address, live)
             in_the_air = live["metadata"]["resourceVersion"] == self._unanswered
@@ -82,11 +86,7 @@ class Effect:
                 last = f"the target: {locks.explain(address, holder)}"
                 await self._wait_for(holder, mutation)
                 continue
-            stamp_only = self._judge(mutation, live)
-            if changes.is_satisfied(self.claim):
-                return
-            await self._confirm_claim()
-            if await self._is_written(address, mutation, live, stamp_only=stamp_only):
+            if await self._is_made(address, mutation, live):
                 return
             await self._stop.pause(_RETRY_S)
         raise changes.too_late(last)
@@ -131,7 +131,7 @@ class Effect:
             locks_too = await self._locks.holder(live, self.claim) is None
             await self._confirm_claim()
             try:
-                await self._write(address, live, {}, locks_too=locks_too)
+                await self._write(address, self._stamped(live, {}, locks_too=locks_too))
             except (ConflictError, TransientError):
                 await self._stop.pause(_RETRY_S)
                 continue
@@ -183,27 +183,43 @@ class Effect:
             _refuse_foreign_change(self.claim, captured, observed, live)
         return False
 
-    async def _is_written(
-        self, address: Address, mutation: Mutation, live: Object, *, stamp_only: bool
-    ) -> bool:
-        """Write, and return whether it is known to be done. Raises RefusedError."""
-        body: Object = {}
+    async def _is_made(self, address: Address, mutation: Mutation, live: Object) -> bool:
+        """Make the change, and return whether it is known to be done, or not needed.
+
+        Raises:
+            RefusedError: when it cannot or must not be made.
+            PermanentError: when the API server refuses it, or would.
+        """
+        stamp_only = self._judge(mutation, live)
+        if changes.is_satisfied(self.claim):
+            return True
+        patch: Object = {}
         if not stamp_only:
-            body = dict(mutations.render(mutation, live, stamp=stamp_of(self.claim)).patch)
+            patch = mutations.render(mutation, live, stamp=stamp_of(self.claim)).patch
+        body = self._stamped(live, patch, locks_too=True)
+        if not await self.dry_run.passes(self.claim, address, body):
+            return False
+        await self._confirm_claim()
+        return await self._is_written(address, body)
+
+    async def _is_written(self, address: Address, body: Object) -> bool:
+        """Write, and return whether it is known to be done. Raises RefusedError."""
         try:
-            await self._write(address, live, body, locks_too=True)
+            await self._write(address, body)
         except ConflictError:
             return False
         except TransientError:
-            self._unanswered = live["metadata"]["resourceVersion"]
+            self._unanswered = body["metadata"]["resourceVersion"]
             return False
         except NotFoundError as error:
             raise _missing(address) from error
         return True
 
-    async def _write(
-        self, address: Address, live: Object, body: Object, *, locks_too: bool
-    ) -> None:
+    async def _write(self, address: Address, body: Object) -> None:
+        await self._cluster.patch(address.kind, address.name, body, namespace=address.namespace)
+
+    def _stamped(self, live: Object, patch: Object, *, locks_too: bool) -> Object:
+        """Return a patch of the object as it was read, with our operation on it."""
         claim, meta = self.claim, live["metadata"]
         operation = operations.Operation(
             id=self._operation_id, fence=claim.spec.fence, claim_fence=claim.status.claim_fence
@@ -211,12 +227,13 @@ class Effect:
         annotations = {LAST_OPERATIONS_ANNOTATION: operations.stamped(live, operation)}
         if locks_too:
             annotations[LOCKED_BY_ANNOTATION] = locks.held(live, claim)
-        body["metadata"] = {
-            "uid": meta["uid"],
-            "resourceVersion": meta["resourceVersion"],
-            "annotations": annotations,
+        return patch | {
+            "metadata": {
+                "uid": meta["uid"],
+                "resourceVersion": meta["resourceVersion"],
+                "annotations": annotations,
+            }
         }
-        await self._cluster.patch(address.kind, address.name, body, namespace=address.namespace)
 
     async def _read(self, address: Address) -> Object:
         live = await self._cluster.read(address.kind, address.name, namespace=address.namespace)

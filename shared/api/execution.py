@@ -22,7 +22,7 @@ from shared.api.enums import (
 from shared.api.groups import KUBERNETES_EXECUTION
 from shared.api.meta import Condition, NamedRef, ObjectMeta
 from shared.api.parameters import Duration, Parameters
-from shared.api.results import ConditionResult, StepResult
+from shared.api.results import ConditionResult, DryRunResults, StepResult
 from shared.api.workflow_spec import StepCondition
 
 Time = datetime | None
@@ -95,7 +95,9 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     timeout: Annotated[Duration, Meta(description="Longest time from claim to end.")] = "5m"
     max_retries: Annotated[int, Meta(ge=0, le=5, description="For information only.")] = 0
     approval_received: Annotated[bool, Meta(description="Approval of a gated action.")] = False
-    dry_run: Annotated[bool, Meta(description="Only try; change nothing.")] = False
+    dry_run: Annotated[
+        bool, Meta(description="Try the change as a server-side dry run before it is made.")
+    ] = False
     convergent: Annotated[
         bool, Meta(description="Leave the target alone if the goal is already reached.")
     ] = False
@@ -125,6 +127,9 @@ class ExecutionValidation(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     resource_exists: Annotated[bool | None, Meta(description="The target exists.")] = None
     policy_validation: Annotated[
         PolicyValidation | None, Meta(description="Verdict of the safety policies.")
+    ] = None
+    dry_run_results: Annotated[
+        DryRunResults | None, Meta(description="Outcome of the dry run.")
     ] = None
     pre_condition_results: Annotated[
         list[ConditionResult], Meta(max_length=16, description="Action-level preconditions.")

@@ -78,3 +78,24 @@ class SafetyResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         list[Sentence], Meta(max_length=16, description="Why not, as `policy: reason`.")
     ] = []
     policy_revision: Annotated[str, Meta(max_length=64, description="Revision used.")] = ""
+
+
+class EstimatedImpact(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a change is going to touch."""
+
+    resources_affected: Annotated[int, Meta(ge=0, description="Number of objects.")] = 0
+    description: Annotated[str, Meta(max_length=256, description="For people.")] = ""
+
+
+class DryRunResults(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the API server said of a change before it was made."""
+
+    performed: Annotated[bool, Meta(description="False: there was nothing to try.")]
+    success: Annotated[bool, Meta(description="Whether nothing speaks against the change.")]
+    estimated_impact: Annotated[
+        EstimatedImpact | None, Meta(description="What the change is going to touch.")
+    ] = None
+    warnings: Annotated[
+        list[Sentence], Meta(max_length=8, description="What the API server warns of.")
+    ] = []
+    errors: Annotated[list[Sentence], Meta(max_length=8, description="Why it was refused.")] = []

@@ -22,7 +22,7 @@ from shared.api.enums import (
     StepReason,
 )
 from shared.api.meta import Condition, NamedRef
-from shared.api.results import ConditionResult, SafetyResult, StepResult
+from shared.api.results import ConditionResult, DryRunResults, SafetyResult, StepResult
 
 Time = datetime | None
 Message = Annotated[str, Meta(max_length=256)]
@@ -103,6 +103,9 @@ class StepStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     safety: Annotated[
         SafetyResult | None, Meta(description="What the safety policies said of its change.")
     ] = None
+    dry_run_results: Annotated[
+        DryRunResults | None, Meta(description="Outcome of the dry run of its latest attempt.")
+    ] = None
     pre_condition_results: Annotated[
         list[ConditionResult], Meta(max_length=16, description="Outcome of the preconditions.")
     ] = []
@@ -112,13 +115,15 @@ class StepStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ValidationResults(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was checked before the first step."""
+    """What was checked before anything was done."""
 
     safety_checks_passed: Annotated[bool | None, Meta(description="Safety checks.")] = None
-    dry_run_performed: Annotated[bool | None, Meta(description="Whether a dry run was done.")] = (
-        None
-    )
-    dry_run_results: Annotated[Message, Meta(description="Outcome of the dry run.")] = ""
+    dry_run_performed: Annotated[
+        bool | None, Meta(description="Whether the change of any step was tried first.")
+    ] = None
+    dry_run_results: Annotated[
+        Message, Meta(description="Outcome of all dry runs so far, in brief.")
+    ] = ""
     approval_received: Annotated[bool | None, Meta(description="Whether approval came.")] = None
     approval_timestamp: Annotated[Time, Meta(description="When approval came.")] = None
     validation_errors: Annotated[

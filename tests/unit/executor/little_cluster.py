@@ -1,7 +1,7 @@
 """An API server in memory, for what only virtual time can show: versions, patches, watches."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
 
 import msgspec
@@ -21,9 +21,9 @@ class LittleCluster:
         self.patches: list[tuple[str, str, Object]] = []
         """Every patch that was taken, as kind, name and body."""
         self.dry_runs: list[Object] = []
-        """Every patch that was tried and not kept."""
-        self.refusing: list[Exception] = []
-        """What becomes of the next tries, in order; after those, all pass."""
+        """Every patch that was tried, and not kept."""
+        self.on_dry_run: list[Callable[[], object]] = []
+        """What happens at the next tries, in order; what it raises is their answer."""
         self.warnings: tuple[str, ...] = ()
         """What comes with every try that passes."""
         self.losing = ""
@@ -94,10 +94,10 @@ class LittleCluster:
         """Judge a patch as it would be judged, and keep nothing of it."""
         del namespace
         await asyncio.sleep(0)
-        if self.refusing:
-            raise self.refusing.pop(0)
         self._admitted(kind, name, body)
         self.dry_runs.append(deepcopy(body))
+        if self.on_dry_run:
+            self.on_dry_run.pop(0)()
         return self.warnings
 
     def _admitted(self, kind: Kind, name: str, body: Object) -> Object:

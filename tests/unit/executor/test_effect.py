@@ -2,22 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Final
 
 import msgspec
 import pytest
 
-from services.executor.actions.mutations import Mutation
-from services.executor.capture import Captures, mutation_of
 from services.executor.core import claims, locks, operations, results
 from services.executor.core.changes import Done, RefusedError
 from services.executor.effect import Effect
-from services.executor.stop import Stop
 from shared.api.enums import ErrorType, ExecutionKind, ExecutionPhase
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import DEPLOYMENT, KUBERNETES_EXECUTION
-from shared.api.meta import LOCKED_BY_ANNOTATION
 from shared.api.parameters import (
     Parameters,
     ScaleDeployment,
@@ -25,91 +19,9 @@ from shared.api.parameters import (
     WaitForCondition,
 )
 from shared.errors import FencedError
-from shared.ids import Uid
-from shared.kube.store import ExecutionStore
-from tests.support.builders import execution_of, make_workflow, planned, scale_step
 from tests.support.virtual_time import run, virtual_clock
-from tests.unit.executor.little_cluster import LittleCluster, stored
-from tests.unit.executor.live import Object, live_deployment
-
-LIMIT_S: Final = 300
-OTHER = Uid("0b5f7f0e-0000-4000-8000-000000000002")
-
-
-class Stage:
-    """A Deployment of two replicas, and a claimed step that is to make it three."""
-
-    def __init__(self) -> None:
-        self.cluster = LittleCluster()
-        self.executions = ExecutionStore(self.cluster)
-        self.captures = Captures(self.cluster, self.executions, clock=virtual_clock())
-        self.stop = Stop()
-        self.workflow = planned(make_workflow([scale_step("web", replicas=3)]))
-        self.cluster.put(DEPLOYMENT, live_deployment())
-
-    async def claimed(self, *, attempt: int = 1, convergent: bool = False) -> KubernetesExecution:
-        """Claim an attempt as the executor does."""
-        execution = execution_of(self.workflow, "web", attempt=attempt)
-        spec = msgspec.structs.replace(execution.spec, convergent=convergent)
-        execution = msgspec.structs.replace(execution, spec=spec)
-        live = self.target()
-        inverse = await self.captures.inverse(execution, _mutation(execution), live)
-        status = claims.claimed(execution, holder="e", now=virtual_clock().now(), inverse=inverse)
-        self.cluster.put(
-            KUBERNETES_EXECUTION, stored(msgspec.structs.replace(execution, status=status))
-        )
-        found = await self.executions.fetch("default", execution.metadata.name)
-        assert found is not None
-        return found
-
-    def effect(self, claim: KubernetesExecution) -> Effect:
-        """Return the effect of a claim that has five minutes from its start."""
-        assert claim.status.start_time is not None
-        return Effect(
-            self.cluster,
-            self.executions,
-            claim,
-            clock=virtual_clock(),
-            deadline=claim.status.start_time + timedelta(seconds=LIMIT_S),
-            stop=self.stop,
-        )
-
-    def target(self) -> Object:
-        """Return the Deployment as it is."""
-        return self.cluster.get(DEPLOYMENT, "web")
-
-    def roll_out(self) -> None:
-        """Do as the Deployment controller: make all replicas available."""
-        live = self.target()
-        wanted = live["spec"]["replicas"]
-        for count in ("replicas", "updatedReplicas", "availableReplicas"):
-            live["status"][count] = wanted
-        self.cluster.put(DEPLOYMENT, live)
-
-    def change(self, **spec: object) -> None:
-        """Do as somebody else who changes the Deployment."""
-        live = self.target()
-        live["spec"] |= spec
-        self.cluster.put(DEPLOYMENT, live)
-
-    def hold(self, phase: ExecutionPhase = ExecutionPhase.RUNNING) -> KubernetesExecution:
-        """Let an execution of another workflow hold the Deployment."""
-        other = make_workflow([scale_step("web")], name="other")
-        other = msgspec.structs.replace(
-            other, metadata=msgspec.structs.replace(other.metadata, uid=OTHER)
-        )
-        holder = execution_of(planned(other), "web", claimed=True, phase=phase)
-        self.cluster.put(KUBERNETES_EXECUTION, stored(holder))
-        live = self.target()
-        live["metadata"]["annotations"][LOCKED_BY_ANNOTATION] = locks.held(live, holder)
-        self.cluster.put(DEPLOYMENT, live)
-        return holder
-
-
-def _mutation(execution: KubernetesExecution) -> Mutation:
-    mutation = mutation_of(execution)
-    assert mutation is not None
-    return mutation
+from tests.unit.executor.little_cluster import stored
+from tests.unit.executor.stage import LIMIT_S, Stage, mutation_for
 
 
 def _at(seconds: float, act: Callable[[], object]) -> None:
@@ -119,8 +31,8 @@ def _at(seconds: float, act: Callable[[], object]) -> None:
 
 async def _carry_out(stage: Stage, claim: KubernetesExecution) -> Effect:
     effect = stage.effect(claim)
-    await effect.apply(_mutation(claim))
-    await effect.settle(_mutation(claim))
+    await effect.apply(mutation_for(claim))
+    await effect.settle(mutation_for(claim))
     return effect
 
 
@@ -162,11 +74,11 @@ def test_a_late_claim_changes_nothing_once_its_step_was_settled() -> None:
         claim = await stage.claimed()
         spec = msgspec.structs.replace(claim.spec, kind=ExecutionKind.SETTLE, fence=2)
         settling = stage.effect(msgspec.structs.replace(claim, spec=spec))
-        assert await settling.look(_mutation(claim)) is False
+        assert await settling.look(mutation_for(claim)) is False
         settled = stage.target()
 
         with pytest.raises(FencedError, match="settled without this change"):
-            await stage.effect(claim).apply(_mutation(claim))
+            await stage.effect(claim).apply(mutation_for(claim))
 
         assert stage.target() == settled
         assert settled["spec"]["replicas"] == 2
@@ -182,7 +94,7 @@ def test_row_56_a_step_taken_over_has_no_more_time_than_the_first_claim() -> Non
         again = claims.claimed(claim, holder="f", now=virtual_clock().now(), inverse=None)
         taken = await stage.executions.write_status(claim, again)
 
-        error = await _refused(stage.effect(taken).apply(_mutation(taken)))
+        error = await _refused(stage.effect(taken).apply(mutation_for(taken)))
 
         assert error.error is ErrorType.TIMEOUT
         assert stage.cluster.changes_of(DEPLOYMENT) == []
@@ -211,7 +123,7 @@ def test_the_write_says_who_holds_the_target() -> None:
         stage = Stage()
         claim = await stage.claimed()
 
-        await stage.effect(claim).apply(_mutation(claim))
+        await stage.effect(claim).apply(mutation_for(claim))
 
         (holder,) = locks.holders_of(stage.target())
         assert holder.name == claim.metadata.name
@@ -253,7 +165,7 @@ def test_a_target_that_is_not_let_go_is_waited_for_until_the_limit() -> None:
         claim = await stage.claimed()
         stage.hold()
 
-        error = await _refused(stage.effect(claim).apply(_mutation(claim)))
+        error = await _refused(stage.effect(claim).apply(mutation_for(claim)))
 
         assert error.error is ErrorType.TIMEOUT
         assert "Deployment default/web is held by workflow default/other, step web" in str(error)
@@ -269,7 +181,7 @@ def test_a_step_cancelled_before_its_change_never_makes_it() -> None:
         stage.hold()
         _at(20, stage.stop.ask)
 
-        error = await _refused(stage.effect(claim).apply(_mutation(claim)))
+        error = await _refused(stage.effect(claim).apply(mutation_for(claim)))
 
         assert (error.error, error.reason) == (ErrorType.CANCELLED, "Cancelled")
         assert str(error) == "cancelled before the change"
@@ -319,8 +231,8 @@ def test_a_convergent_step_whose_goal_is_reached_touches_nothing() -> None:
         stage.roll_out()
         claim = await stage.claimed(convergent=True)
         effect = stage.effect(claim)
-        await effect.apply(_mutation(claim))
-        done: Done = await effect.settle(_mutation(claim))
+        await effect.apply(mutation_for(claim))
+        done: Done = await effect.settle(mutation_for(claim))
 
         status = results.completed(effect.claim, done.result, now=virtual_clock().now())
 
