@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from shared.api.workflow_status import StepStatus, WorkflowStatus
+from shared.api.workflow_status import StepStatus, ValidationResults, WorkflowStatus
 from shared.contracts.subjects import Service
 
 DERIVED: Final = frozenset(
@@ -36,7 +36,6 @@ _FIELDS: Final[Mapping[Service, frozenset[str]]] = {
             "plan_revision",
             "adaptive_adjustments",
             "approval",
-            "validation_results",
             "steps",
         }
     ),
@@ -69,6 +68,12 @@ _FIELDS: Final[Mapping[Service, frozenset[str]]] = {
     ),
     Service.ROLLBACK: frozenset({"rollback", "rollback_start_time", "rollback_complete_time"}),
 }
+_VALIDATION_FIELDS: Final[Mapping[Service, frozenset[str]]] = {
+    Service.PLANNER: frozenset({"approval_received", "approval_timestamp", "validation_errors"}),
+    Service.ORCHESTRATOR: frozenset(),
+    Service.MONITOR: frozenset({"dry_run_performed", "dry_run_results"}),
+    Service.ROLLBACK: frozenset(),
+}
 _STEP_FIELDS: Final[Mapping[Service, frozenset[str]]] = {
     Service.PLANNER: frozenset(StepStatus.__struct_fields__),
     Service.ORCHESTRATOR: frozenset(
@@ -96,6 +101,7 @@ _STEP_FIELDS: Final[Mapping[Service, frozenset[str]]] = {
             "completion_time",
             "error_type",
             "result",
+            "dry_run_results",
             "post_condition_results",
         }
     ),
@@ -110,8 +116,9 @@ class SliceViolationError(Exception):
 def foreign_fields(service: Service, *, before: WorkflowStatus, after: WorkflowStatus) -> list[str]:
     """Return the changed fields that `service` does not own, as dotted names."""
     owned = _FIELDS[service] | DERIVED
-    changed = _changed(before, after) - {"steps"}
+    changed = _changed(before, after) - {"steps", "validation_results"}
     foreign = sorted(changed - owned)
+    foreign += _foreign_validation_fields(service, before=before, after=after)
     if before.steps and before.steps is not after.steps:
         foreign += _foreign_step_fields(service, before=before, after=after)
     return foreign
@@ -127,6 +134,15 @@ def check(service: Service, *, before: WorkflowStatus, after: WorkflowStatus) ->
     if foreign:
         message = f"{service} does not own {', '.join(foreign)}"
         raise SliceViolationError(message)
+
+
+def _foreign_validation_fields(
+    service: Service, *, before: WorkflowStatus, after: WorkflowStatus
+) -> list[str]:
+    old = before.validation_results or ValidationResults()
+    new = after.validation_results or ValidationResults()
+    changed = _changed(old, new) - _VALIDATION_FIELDS[service]
+    return [f"validation_results.{field}" for field in sorted(changed)]
 
 
 def _foreign_step_fields(

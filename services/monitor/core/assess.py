@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from services.monitor.core import ending, progress
+from services.monitor.core.dry_runs import with_dry_runs
 from services.monitor.core.judging import Executions, expected_executions, judged
 from services.monitor.core.verifying import Rounds
 from shared.api.enums import SETTLED_STEP_PHASES, Phase, StepPhase
@@ -90,7 +91,7 @@ def _moved(
 
 def _counted(workflow: WorkflowExecution, *, now: datetime, over: bool) -> WorkflowStatus:
     status = msgspec.structs.replace(
-        workflow.status,
+        with_dry_runs(workflow.status),
         progress=max(workflow.status.progress, progress.percent(workflow)),
         health=progress.health(workflow),
         completed_steps=sum(s.phase is StepPhase.COMPLETED for s in workflow.status.steps),

@@ -183,7 +183,7 @@ def _ended(
     message: str = "",
     error: ErrorType | None = None,
 ) -> StepStatus:
-    status = execution.status
+    status, checked = execution.status, execution.status.validation_results
     return msgspec.structs.replace(
         step,
         phase=phase,
@@ -194,6 +194,7 @@ def _ended(
         completion_time=status.completion_time,
         error_type=error,
         result=status.execution_results.result if status.execution_results else None,
+        dry_run_results=checked.dry_run_results if checked else None,
     )
 
 

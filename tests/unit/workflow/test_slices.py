@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from shared.api.enums import StepPhase
+from shared.api.workflow_status import ValidationResults
 from shared.contracts.subjects import Service
 from shared.workflow.slices import SliceViolationError, check
 from tests.support.builders import diamond, make_workflow, planned, with_steps
@@ -24,6 +25,33 @@ def test_a_foreign_field_is_named(service: Service, change: dict[str, int]) -> N
 
     with pytest.raises(SliceViolationError, match=next(iter(change))):
         check(service, before=before, after=after)
+
+
+@pytest.mark.parametrize(
+    ("service", "change"),
+    [
+        (Service.MONITOR, {"approval_received": True}),
+        (Service.PLANNER, {"dry_run_performed": True}),
+        (Service.ORCHESTRATOR, {"dry_run_results": "passed"}),
+    ],
+)
+def test_what_was_checked_first_is_shared_field_by_field(
+    service: Service, change: dict[str, object]
+) -> None:
+    before = planned(make_workflow(diamond())).status
+    results = msgspec.structs.replace(ValidationResults(), **change)
+    after = msgspec.structs.replace(before, validation_results=results)
+
+    with pytest.raises(SliceViolationError, match=rf"validation_results\.{next(iter(change))}"):
+        check(service, before=before, after=after)
+
+
+def test_what_dry_runs_came_to_is_for_the_monitor_to_say() -> None:
+    before = planned(make_workflow(diamond())).status
+    results = ValidationResults(dry_run_performed=True, dry_run_results="1 of 1 changes passed")
+    after = msgspec.structs.replace(before, validation_results=results)
+
+    check(Service.MONITOR, before=before, after=after)
 
 
 def test_a_service_may_write_its_own_slice() -> None:
