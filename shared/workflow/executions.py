@@ -52,6 +52,7 @@ def new_execution(
     kind: ExecutionKind,
     intent: Intent = Intent.RUN,
     convergent: bool = False,
+    dry_run: bool = False,
     rollback_of: RollbackOf | None = None,
 ) -> KubernetesExecution:
     """Return an execution under its derived name, owned by its workflow."""
@@ -84,6 +85,7 @@ def new_execution(
             intent=intent,
             spec_hash=spec_hash(meta.uid, step_name, attempt, kind, action, parameters, timeout),
             timeout=timeout,
+            dry_run=dry_run,
             convergent=convergent,
             rollback_of=rollback_of,
         ),

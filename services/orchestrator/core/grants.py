@@ -19,7 +19,7 @@ def forward_execution(
     intent: Intent = Intent.RUN,
 ) -> KubernetesExecution:
     """Return the execution that carries out (or settles, or voids) one attempt of a step."""
-    step = steps_of(workflow)[step_name]
+    step, strategy = steps_of(workflow)[step_name], workflow.spec.execution_strategy
     action = canonical(step.action)
     if action is None:
         message = f"step {step_name} was planned with the unknown action {step.action!r}"
@@ -35,4 +35,5 @@ def forward_execution(
         kind=kind,
         intent=intent,
         convergent=step.convergent,
+        dry_run=kind is ExecutionKind.FORWARD and strategy.dry_run_first,
     )

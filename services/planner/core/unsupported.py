@@ -39,7 +39,6 @@ STEP_ROWS: Final = (
     ),
 )
 SPEC_ROWS: Final = (
-    SpecRow("executionStrategy.dryRunFirst", lambda spec: spec.execution_strategy.dry_run_first),
     SpecRow(
         "executionStrategy.safetyChecks", lambda spec: bool(spec.execution_strategy.safety_checks)
     ),

@@ -8,6 +8,7 @@ import pytest
 
 from services.orchestrator.core import settle
 from services.orchestrator.core.decide import SETTLING, decide, next_start
+from services.orchestrator.core.grants import forward_execution
 from shared.api.enums import (
     TERMINAL_PHASES,
     ExecutionKind,
@@ -40,6 +41,30 @@ def granted(workflow: WorkflowExecution, limit: int = 5) -> WorkflowExecution:
     status = decide(workflow, {}, now=NOW, limit=limit)
     assert status is not None
     return msgspec.structs.replace(workflow, status=status)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_row_75_what_goes_forward_is_tried_first_where_the_workflow_wants_that(
+    wanted: bool,
+) -> None:
+    strategy = ExecutionStrategy(dry_run_first=wanted)
+    workflow = granted(planned(make_workflow([scale_step("a")], strategy=strategy)))
+
+    [order] = settle.orders(workflow, {})
+
+    assert isinstance(order, settle.Create)
+    assert order.execution.spec.dry_run is wanted
+
+
+def test_what_settles_a_lost_execution_is_not_tried_first() -> None:
+    strategy = ExecutionStrategy(dry_run_first=True)
+    workflow = planned(make_workflow([scale_step("a")], strategy=strategy))
+
+    settling = forward_execution(
+        workflow, "a", attempt=1, fence=2, kind=ExecutionKind.SETTLE, intent=Intent.SETTLE
+    )
+
+    assert settling.spec.dry_run is False
 
 
 def test_only_steps_without_open_needs_are_granted() -> None:

@@ -255,7 +255,6 @@ STEP_CHANGES: dict[str, dict[str, Any]] = {
     "targetCluster": {"target_cluster": "east"},
 }
 SPEC_CHANGES: dict[str, dict[str, Any]] = {
-    "executionStrategy.dryRunFirst": {"execution_strategy": ExecutionStrategy(dry_run_first=True)},
     "executionStrategy.safetyChecks": {
         "execution_strategy": ExecutionStrategy(safety_checks=[SafetyCheck(type="rbac")])
     },
