@@ -45,7 +45,7 @@ class DryRun:
             return False
         except PermanentError as error:
             self._found = dry_runs.refused(claim, address, str(error))
-            raise PermanentError(error.reason, f"the dry run was refused: {error}") from error
+            raise PermanentError(error.reason, f"dry run: {error}") from error
         self._found = dry_runs.passed(claim, address, warnings)
         self._passed_on = version
         return True

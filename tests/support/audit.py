@@ -129,9 +129,10 @@ class AuditTrail:
 
 
 def _change(entry: Object) -> Change | None:
-    """Return a line of the log as a change; None for what was refused, and for reads."""
+    """Return a line of the log as a change; None for what was refused or changed nothing."""
     reference = entry.get("objectRef", {})
-    if entry["verb"] in READS or entry.get("responseStatus", {}).get("code", 500) >= 300:
+    changed_nothing = entry["verb"] in READS or "dryRun=" in entry["requestURI"]
+    if changed_nothing or entry.get("responseStatus", {}).get("code", 500) >= 300:
         return None
     body = entry.get("responseObject", {})
     manager = re.search(r"[?&]fieldManager=([^&]*)", entry["requestURI"])

@@ -30,6 +30,9 @@ _CHANGES: Final = {
     "resources": ["deployments"],
 }
 _ADMISSION: Final = "admissionregistration.k8s.io/v1"
+FORBIDDEN: Final = "not in this namespace"
+"""What a policy that forbids says."""
+_CONFLICT: Final = 409
 
 
 class BrokenBackend:
@@ -96,33 +99,38 @@ def failing_creations(kubectl: Kubectl, backend: BrokenBackend) -> Iterator[None
 @contextmanager
 def failing_changes(kubectl: Kubectl, backend: BrokenBackend, target: str) -> Iterator[None]:
     """Ask the backend before any Deployment, such as this one, is changed in the namespace."""
-    words = ("annotate", "deployment", target, "--dry-run=server", "tests.example/probe=1")
-
-    def change(kubectl: Kubectl) -> str:
-        return kubectl.run(*words).stderr
-
     body = _webhook(kubectl, backend, _CHANGES)
-    with _applied(kubectl, body, change, refused="failed calling webhook"):
+    with _applied(kubectl, body, _change_of(target), refused="failed calling webhook"):
         yield
 
 
 @contextmanager
 def forbidding_policy(kubectl: Kubectl) -> Iterator[None]:
     """Forbid that executions are created in the namespace."""
-    name = f"forbidding-{kubectl.namespace}"
+    with _forbidden(kubectl, _CREATIONS, _creation, reason="Forbidden"):
+        yield
+
+
+@contextmanager
+def forbidding_changes(kubectl: Kubectl, target: str, *, reason: str) -> Iterator[None]:
+    """Forbid that any Deployment, such as this one, is changed in the namespace."""
+    with _forbidden(kubectl, _CHANGES, _change_of(target), reason=reason):
+        yield
+
+
+@contextmanager
+def _forbidden(
+    kubectl: Kubectl, rule: Object, probe: Callable[[Kubectl], str], *, reason: str
+) -> Iterator[None]:
+    name = kubectl.namespace
     policy = {
         "apiVersion": _ADMISSION,
         "kind": "ValidatingAdmissionPolicy",
         "metadata": {"name": name},
         "spec": {
             "failurePolicy": "Fail",
-            "matchConstraints": {
-                "namespaceSelector": _only(kubectl),
-                "resourceRules": [_CREATIONS],
-            },
-            "validations": [
-                {"expression": "false", "reason": "Forbidden", "message": "not in this namespace"}
-            ],
+            "matchConstraints": {"namespaceSelector": _only(kubectl), "resourceRules": [rule]},
+            "validations": [{"expression": "false", "reason": reason, "message": FORBIDDEN}],
         },
     }
     binding = {
@@ -132,7 +140,7 @@ def forbidding_policy(kubectl: Kubectl) -> Iterator[None]:
         "spec": {"policyName": name, "validationActions": ["Deny"]},
     }
     kubectl.apply(policy)
-    with _applied(kubectl, binding, _creation, refused="not in this namespace"):
+    with _applied(kubectl, binding, probe, refused=FORBIDDEN):
         yield
     kubectl.ok("delete", "validatingadmissionpolicy", name)
 
@@ -143,28 +151,63 @@ def lifted(kubectl: Kubectl) -> None:
     eventually(lambda: _creation(kubectl), lambda said: "created" in said)
 
 
-class Creations:
-    """Every try to create an execution in a namespace, as the audit log has it."""
+class _Tries:
+    """Every request that was to change a resource of a namespace, as the audit log has it."""
 
-    def __init__(self, log: Path, namespace: str) -> None:
+    def __init__(self, log: Path, namespace: str, resource: str) -> None:
         self._log = log
         self._offset = log.stat().st_size
         self._namespace = namespace
+        self._resource = resource
 
-    def codes(self) -> list[int]:
-        """Return how the API server answered each try so far, in order."""
+    def _entries(self) -> list[dict[str, Any]]:
         with self._log.open() as log:
             log.seek(self._offset)
             entries = [json.loads(line) for line in log if self._namespace in line]
-        return [entry["responseStatus"]["code"] for entry in entries if self._is_try(entry)]
+        return [entry for entry in entries if self._is_about(entry.get("objectRef", {}))]
 
-    def _is_try(self, entry: dict[str, Any]) -> bool:
-        reference = entry.get("objectRef", {})
-        ours = (reference.get("resource"), reference.get("namespace")) == (
-            "kubernetesexecutions",
-            self._namespace,
-        )
-        return ours and entry["verb"] == "create" and "dryRun" not in entry["requestURI"]
+    def _is_about(self, reference: dict[str, Any]) -> bool:
+        found = (reference.get("resource"), reference.get("namespace"))
+        return found == (self._resource, self._namespace)
+
+
+class Creations(_Tries):
+    """Every try to create an execution in a namespace."""
+
+    def __init__(self, log: Path, namespace: str) -> None:
+        super().__init__(log, namespace, "kubernetesexecutions")
+
+    def codes(self) -> list[int]:
+        """Return how the API server answered each try so far, in order."""
+        return [
+            _code(entry)
+            for entry in self._entries()
+            if entry["verb"] == "create" and "dryRun" not in entry["requestURI"]
+        ]
+
+
+class Changes(_Tries):
+    """Every try of the executor to change a Deployment in a namespace."""
+
+    def __init__(self, log: Path, namespace: str) -> None:
+        super().__init__(log, namespace, "deployments")
+
+    def answers(self) -> list[tuple[str, int]]:
+        """Return what was asked for so far, dry run or change, and the answer's code, in order.
+
+        A conflict is left out: whatever met one was sent again on another version.
+        """
+        ours = [e for e in self._entries() if "fieldManager=mendflow-executor" in e["requestURI"]]
+        found = [
+            ("dry run" if "dryRun=All" in entry["requestURI"] else "change", _code(entry))
+            for entry in ours
+        ]
+        return [answer for answer in found if answer[1] != _CONFLICT]
+
+
+def _code(entry: dict[str, Any]) -> int:
+    code: int = entry["responseStatus"]["code"]
+    return code
 
 
 @contextmanager
@@ -202,6 +245,16 @@ def _webhook(kubectl: Kubectl, backend: BrokenBackend, rule: Object) -> Object:
 
 def _only(kubectl: Kubectl) -> Object:
     return {"matchLabels": {"kubernetes.io/metadata.name": kubectl.namespace}}
+
+
+def _change_of(target: str) -> Callable[[Kubectl], str]:
+    """Return what asks the API server about a change that is not to be kept."""
+    words = ("annotate", "deployment", target, "--dry-run=server", "tests.example/probe=1")
+
+    def change(kubectl: Kubectl) -> str:
+        return kubectl.run(*words).stderr
+
+    return change
 
 
 def _creation(kubectl: Kubectl) -> str:

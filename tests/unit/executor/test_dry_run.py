@@ -78,7 +78,7 @@ def test_row_75_a_change_that_would_be_refused_is_not_made() -> None:
         error = await _refused(effect)
 
         assert error.reason == REFUSAL.reason
-        assert str(error) == f"the dry run was refused: {REFUSAL}"
+        assert str(error) == f"dry run: {REFUSAL}"
         assert effect.dry_run.found == DryRunResults(
             performed=True, success=False, estimated_impact=IMPACT, errors=[str(REFUSAL)]
         )
