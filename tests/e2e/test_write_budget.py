@@ -16,19 +16,24 @@ PER_WORKFLOW: Final = 2
 
 
 @pytest.mark.parametrize(
-    "steps",
+    ("steps", "strategy"),
     [
-        pytest.param(diamond(), id="diamond"),
-        pytest.param([scale(f"s{number}", "web", number) for number in range(2, 10)], id="many"),
+        pytest.param(diamond(), {}, id="diamond"),
+        pytest.param(
+            [scale(f"s{number}", "web", number) for number in range(2, 10)], {}, id="many"
+        ),
+        pytest.param(diamond(), {"dryRunFirst": True}, id="tried-first"),
     ],
 )
 def test_a_step_costs_at_most_six_writes(
-    kubectl: Kubectl, services: Services, steps: list[Object]
+    kubectl: Kubectl, services: Services, steps: list[Object], strategy: Object
 ) -> None:
     services.wait_connected()
     before = our_writes(kubectl)
 
-    kubectl.apply(workflow("counted", _chained(steps)))
+    body = workflow("counted", _chained(steps))
+    body["spec"]["executionStrategy"] = strategy
+    kubectl.apply(body)
     done = kubectl.wait_phase("counted", "Completed", "Failed")
 
     assert done["status"]["phase"] == "Completed"

@@ -14,8 +14,8 @@ _EFFECTS: Final = re.compile(r'resource="deployments".*subresource="".*verb="PAT
 def our_writes(kubectl: Kubectl) -> float:
     """Return how many writes to our objects, and effects on Deployments, were served so far.
 
-    What was refused as late was not written. The Deployment controller puts its revision and
-    status; only effects are patches.
+    What was refused as late, or only tried, was not written. The Deployment controller puts
+    its revision and status; only effects are patches.
     """
     lines = kubectl.ok("get", "--raw", "/metrics").splitlines()
     return sum(
@@ -23,5 +23,6 @@ def our_writes(kubectl: Kubectl) -> float:
         for line in lines
         if line.startswith("apiserver_request_total{")
         and 'code="2' in line
+        and 'dry_run=""' in line
         and (_OBJECTS.search(line) or _EFFECTS.search(line))
     )
