@@ -11,6 +11,8 @@ from tests.support.workflows import notify, workflow
 
 SYSTEM: Final = "kubernaut-system"
 SUBMITTED_BY: Final = "kubernaut.ai/submitted-by"
+OVERRIDE: Final = "kubernaut.io/override-condition"
+OVERRIDDEN_BY: Final = "kubernaut.ai/overridden-by"
 PLAN: Final = "3b1f"
 
 
@@ -44,10 +46,11 @@ def wait_until_effective(kubeconfig: Path) -> None:
     from deploy.local.kubectl import ensure_kubectl
 
     kubectl = Kubectl(kubeconfig, namespace=SYSTEM, program=str(ensure_kubectl()))
-    plain = workflow("probe", [notify("a")])
-    forged = plain | {"metadata": {"name": "probe", "annotations": {SUBMITTED_BY: "nobody"}}}
+    plain, overriding = _probe({}), _probe({OVERRIDE: "a"})
     _until(lambda: SUBMITTED_BY in _dry_run(kubectl, plain))
-    _until(lambda: "denied request" in _dry_run(kubectl, forged))
+    _until(lambda: OVERRIDDEN_BY in _dry_run(kubectl, overriding))
+    _until(lambda: "denied request" in _dry_run(kubectl, _probe({SUBMITTED_BY: "nobody"})))
+    _until(lambda: "denied request" in _dry_run(kubectl, _probe({OVERRIDDEN_BY: "nobody"})))
     kubectl.apply(approval("probe"))
     wrong = answer("Approved", "nobody")
     _until(
@@ -57,6 +60,12 @@ def wait_until_effective(kubeconfig: Path) -> None:
         )
     )
     kubectl.ok("delete", "aiar", "probe")
+
+
+def _probe(annotations: dict[str, str]) -> Object:
+    body = workflow("probe", [notify("a")])
+    body["metadata"]["annotations"] = annotations
+    return body
 
 
 def _dry_run(kubectl: Kubectl, body: Object) -> str:

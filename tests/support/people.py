@@ -27,6 +27,11 @@ def person(cluster: "LocalCluster", admin: Kubectl, name: str) -> Kubectl:
     verbs = "--verb=get,list,watch,create,update,patch,delete"
     admin.ok("create", "role", f"submit-{name}", verbs, f"--resource={resource}")
     admin.ok("create", "rolebinding", f"submit-{name}", f"--role=submit-{name}", f"--user={name}")
-    approver = "--clusterrole=mendflow-approver"
-    admin.ok("create", "rolebinding", f"answer-{name}", approver, f"--user={name}")
+    bound(admin, name, "mendflow-approver")
     return stranger(cluster, name, admin.namespace)
+
+
+def bound(admin: Kubectl, name: str, role: str) -> None:
+    """Let somebody do what a role of deploy/rbac/people.yaml grants, in the admin's namespace."""
+    words = (f"--clusterrole={role}", f"--user={name}")
+    admin.ok("create", "rolebinding", f"{role}-{name}", *words)
