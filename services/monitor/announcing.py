@@ -9,6 +9,7 @@ from shared.api.workflow_status import StepStatus
 from shared.contracts.subjects import Fact
 from shared.worker.context import Context
 from shared.worker.ending import announce_end
+from shared.worker.overrides import announce_overrides
 
 _SETTLED: Final = {
     StepPhase.COMPLETED: Fact.STEP_COMPLETED,
@@ -38,6 +39,7 @@ class Announcer:
                 attempt=step.attempts,
                 fence=token.fence if token else 0,
             )
+        announce_overrides(self._context, before, after)
         if before.status.timed_out_at is None and after.status.timed_out_at is not None:
             await self._timed_out(after)
         await announce_end(self._context, before, after)

@@ -8,11 +8,12 @@ from typing import Final
 from services.monitor.core.verifying import Round, Rounds, due_steps, rounds_so_far
 from shared.api.results import ConditionResult
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import Step
+from shared.api.workflow_spec import Step, StepCondition
 from shared.api.workflow_status import StepStatus
 from shared.errors import MendflowError
 from shared.worker.checks import Checker
 from shared.worker.keys import RESYNC, Hint
+from shared.worker.overrides import requirement
 from shared.workflow.definition import steps_of
 
 _MAX_MESSAGE: Final = 256
@@ -55,7 +56,10 @@ async def _round(
     try:
         results = await checker.check(workflow, spec, "postcondition", fresh=True)
     except MendflowError as error:
-        results = _unknown(spec, why=str(error))
+        results = [
+            _unknown(workflow, spec, condition, why=str(error))
+            for condition in spec.post_conditions
+        ]
     return Round(
         attempt=step.attempts,
         number=rounds_so_far(step) + 1,
@@ -64,16 +68,17 @@ async def _round(
     )
 
 
-def _unknown(spec: Step, *, why: str) -> list[ConditionResult]:
-    """Return the results of a look that was not possible: it counts, and nothing holds."""
-    return [
-        ConditionResult(
-            condition_type=condition.type,
-            required=condition.required,
-            evaluated=True,
-            passed=False,
-            error_message=why[:_MAX_MESSAGE],
-            attempts=1,
-        )
-        for condition in spec.post_conditions
-    ]
+def _unknown(
+    workflow: WorkflowExecution, spec: Step, condition: StepCondition, *, why: str
+) -> ConditionResult:
+    """Return the result of a look that was not possible: it counts, and nothing holds."""
+    required = requirement(workflow, spec, condition, is_precondition=False)
+    return ConditionResult(
+        condition_type=condition.type,
+        required=required.is_required,
+        evaluated=True,
+        passed=False,
+        error_message=why[:_MAX_MESSAGE],
+        attempts=1,
+        overridden_by=required.overridden_by,
+    )

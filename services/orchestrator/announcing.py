@@ -11,6 +11,7 @@ from shared.contracts.subjects import Fact
 from shared.expressions.due import due
 from shared.worker.context import Context
 from shared.worker.ending import announce_end
+from shared.worker.overrides import announce_overrides
 from shared.workflow.phases import rollback_is_due
 
 _HELD_UP: Final[Mapping[StepReason | None, str]] = {
@@ -30,6 +31,7 @@ class Announcer:
         """Publish what one write of the orchestrator brought about."""
         await self._tokens(before, after)
         await self._steps(before, after)
+        announce_overrides(self._context, before, after)
         self._control(before, after)
         publisher = self._context.publisher
         if due(after):

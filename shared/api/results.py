@@ -68,6 +68,9 @@ class ConditionResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     evaluation_time: Annotated[str, Meta(max_length=32, description="Duration.")] = ""
     policy_revision: Annotated[str, Meta(max_length=64, description="Revision used.")] = ""
     attempts: Annotated[int, Meta(ge=0, description="How often it was evaluated.")] = 0
+    overridden_by: Annotated[
+        Sentence, Meta(description="Who or what says whether it is required, if not the step.")
+    ] = ""
 
 
 class SafetyResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

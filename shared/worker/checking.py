@@ -247,6 +247,7 @@ def _skipped(condition: StepCondition, required: Requirement, library: Library) 
         evaluated=False,
         passed=False,
         policy_revision=library.revision,
+        overridden_by=required.overridden_by,
     )
 
 
@@ -265,6 +266,7 @@ def _result(
         evaluation_time=f"{verdict.seconds:.3f}s",
         policy_revision=library.revision,
         attempts=1,
+        overridden_by=required.overridden_by,
     )
 
 

@@ -8,6 +8,7 @@ from shared.api.enums import TERMINAL_PHASES, ErrorType, Phase, StepPhase, StepR
 from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Decision, Rollback, WorkflowStatus
+from shared.workflow.overriding import override_conditions
 from shared.workflow.undone import DRIFTED, drifted, summary
 
 _MAX_MESSAGE = 256
@@ -38,6 +39,7 @@ def conditions_of(
         *_precondition_conditions(workflow.status),
         *_postcondition_conditions(workflow.status),
         *_safety_conditions(workflow.status),
+        *override_conditions(workflow),
     ]
     if workflow.status.timed_out_at is not None:
         found.append(_condition("TimedOut", _TRUE, "TimedOut", message))

@@ -5,7 +5,12 @@ import asyncio
 import msgspec
 
 from shared.api.enums import ErrorType, ExecutionPhase, StepPhase
-from shared.api.meta import Condition, ConditionStatus
+from shared.api.meta import (
+    OVERRIDDEN_BY_ANNOTATION,
+    OVERRIDE_ANNOTATION,
+    Condition,
+    ConditionStatus,
+)
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import StepStatus
 from shared.contracts.subjects import Fact
@@ -102,6 +107,23 @@ def test_a_look_that_cannot_be_had_counts_as_one_that_found_nothing() -> None:
     run(lived())
 
 
+def test_row_90_an_override_holds_for_a_look_that_cannot_be_had_too() -> None:
+    async def lived() -> None:
+        down = [TransientError("ApiUnavailable", "nobody answers") for _ in range(99)]
+        world = begun(Decided({"ready": 0}, errors=down), timeout="6s")
+        world.put(_overridden(world.workflow))
+
+        await world.look()
+        await world.live()
+
+        assert step(world).phase is StepPhase.COMPLETED
+        (said,) = step(world).post_condition_results
+        assert (said.passed, said.required) == (False, False)
+        assert said.overridden_by.startswith("olga ")
+
+    run(lived())
+
+
 def test_a_step_ends_in_time_though_nobody_can_look_at_its_conditions() -> None:
     async def lived() -> None:
         down = [TransientError("ApiUnavailable", "nobody answers") for _ in range(99)]
@@ -171,6 +193,12 @@ def test_an_event_brings_a_round_forward_and_a_walk_does_not() -> None:
         assert len(checker.looks) == at + 1
 
     run(lived())
+
+
+def _overridden(workflow: WorkflowExecution) -> WorkflowExecution:
+    annotations = {OVERRIDE_ANNOTATION: "ready", OVERRIDDEN_BY_ANNOTATION: "olga"}
+    meta = msgspec.structs.replace(workflow.metadata, annotations=annotations)
+    return msgspec.structs.replace(workflow, metadata=meta)
 
 
 def _restarted(workflow: WorkflowExecution) -> WorkflowExecution:

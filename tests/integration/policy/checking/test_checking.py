@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from shared.api.meta import OVERRIDDEN_BY_ANNOTATION, OVERRIDE_ANNOTATION
 from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import (
@@ -87,11 +88,13 @@ class Asked:
         only = tuple(each for each in library.safety if each.name.split(".")[0][7:] in texts)
         self.live.swap(msgspec.structs.replace(library, safety=only))
 
-    async def judged(self) -> tuple[bool, bool, list[str]]:
+    async def judged(
+        self, workflow: WorkflowExecution | None = None
+    ) -> tuple[bool, bool, list[str]]:
         """Return whether a change is allowed, whether that was said, and why not."""
         step = scale_step("a")
         answer = await self.checker.judge(
-            make_workflow([step]),
+            workflow or make_workflow([step]),
             step.name,
             action=step.action,
             parameters=step.parameters,
@@ -113,6 +116,12 @@ def step_with(*texts: str, required: bool = True) -> Step:
         for place, text in enumerate(texts)
     ]
     return msgspec.structs.replace(scale_step("a"), pre_conditions=conditions)
+
+
+def overridden(workflow: WorkflowExecution, types: str, *, by: str) -> WorkflowExecution:
+    annotations = {OVERRIDE_ANNOTATION: types, OVERRIDDEN_BY_ANNOTATION: by}
+    meta = msgspec.structs.replace(workflow.metadata, annotations=annotations)
+    return msgspec.structs.replace(workflow, metadata=meta)
 
 
 async def test_row_78_after_a_required_one_that_does_not_hold_nothing_is_evaluated(
@@ -153,6 +162,47 @@ async def test_row_90_an_override_makes_a_required_one_a_warning_that_says_so(
 
     assert (first.required, first.passed, second.evaluated) == (False, False, True)
     assert "spec.conditionOverrides" in first.error_message
+    assert (first.overridden_by, second.overridden_by) == ("spec.conditionOverrides", "")
+
+
+@pytest.mark.parametrize("text", [YES, NO])
+async def test_who_overrides_is_recorded_whether_the_condition_holds_or_not(
+    asked: Asked, text: str
+) -> None:
+    step = step_with(text)
+    workflow = overridden(make_workflow([step]), "c0", by="olga")
+
+    (result,) = await asked.checker.check(workflow, step, "precondition", fresh=True)
+
+    assert not result.required
+    assert result.overridden_by == "olga (annotation kubernaut.io/override-condition)"
+
+
+async def test_an_override_that_the_api_server_did_not_let_through_counts_for_nothing(
+    asked: Asked,
+) -> None:
+    step = step_with(NO)
+    workflow = overridden(make_workflow([step]), "c0", by="")
+
+    (result,) = await asked.checker.check(workflow, step, "precondition", fresh=True)
+
+    assert (result.required, result.overridden_by) == (True, "")
+
+
+async def test_no_override_reaches_a_safety_policy(asked: Asked) -> None:
+    no = SAFE.replace("ours", "no") + 'deny contains "not today" if input.n == 1\n'
+    await asked.guard(no=no)
+    step = scale_step("a")
+    names = ("no", "safety.no", "safety_no", "safety_no.rego", "safety")
+    every = {name: ConditionOverride(required=False) for name in names}
+    overrides = ActionOverrides(preconditions=every, postconditions=every)
+    workflow = overridden(make_workflow([step]), ",".join(names), by="olga")
+    spec = msgspec.structs.replace(
+        workflow.spec, condition_overrides={"scale_deployment": overrides}
+    )
+    workflow = msgspec.structs.replace(workflow, spec=spec)
+
+    assert await asked.judged(workflow) == (False, True, ["safety_no.rego: not today"])
 
 
 async def test_what_cannot_be_evaluated_does_not_hold_and_says_why(asked: Asked) -> None:
