@@ -7,6 +7,7 @@ was in force before stays.
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,17 @@ TIMEOUTS_CONFIG_MAP: Final = "workflow-execution-config"
 
 Problems = dict[str, str]
 """What is wrong, by the key that it stands under."""
+
+
+class GitOps(StrEnum):
+    """What becomes of a change to what a GitOps tool owns."""
+
+    REFUSE = "refuse"
+    NOTE = "note"
+    """It is made, and the step's safety result says whose it is."""
+
+
+Value = float | timedelta | GitOps
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +60,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     rollback_step_timeout: timedelta = timedelta(minutes=5)
     rollback_timeout: timedelta = timedelta(minutes=15)
     rollback_max_attempts: int = 3
+    gitops: GitOps = GitOps.REFUSE
 
 
 _BOUNDS: Final = {"max_steps": (1, 100), "max_dependency_depth": (1, 100), "qps": (0, 100_000)}
@@ -125,8 +138,12 @@ class LiveLimits:
         return changes, problems
 
 
-def _parsed(field: str, text: str) -> float | timedelta:
+def _parsed(field: str, text: str) -> Value:
     default, shown = getattr(Limits(), field), text[:_SHOWN]
+    if isinstance(default, GitOps):
+        if text.strip() not in set(GitOps):
+            raise ValueError(f"{shown!r} must be {' or '.join(GitOps)}")
+        return GitOps(text.strip())
     if isinstance(default, timedelta):
         length = durations.parse(text.strip())
         if not timedelta(0) < length <= _LONGEST:
@@ -144,5 +161,7 @@ def _parsed(field: str, text: str) -> float | timedelta:
     return value
 
 
-def _shown(value: float | timedelta) -> str:
+def _shown(value: Value) -> str:
+    if isinstance(value, GitOps):
+        return value
     return f"{value.total_seconds():g}s" if isinstance(value, timedelta) else f"{value:g}"

@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether ConcurrencyPools set a ceiling for all workflows of a namespace, and for all."""
     approval_threshold: Annotated[int, Meta(ge=1, le=10_000)] = 10
     """More steps than this wait for a person's approval."""
+    gitops: Annotated[str, Meta(pattern="^(refuse|note)$")] = "refuse"
+    """What becomes of a change to what Argo CD, Flux or Helm owns: refused, or made with a note."""
     enable_validation_framework: bool = True
     """Whether policies guard the steps: conditions before and after, safety policies always."""
     policy_workers: Annotated[int, Meta(ge=1, le=32)] = 2

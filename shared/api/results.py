@@ -80,6 +80,10 @@ class SafetyResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reasons: Annotated[
         list[Sentence], Meta(max_length=16, description="Why not, as `policy: reason`.")
     ] = []
+    notes: Annotated[
+        list[Sentence],
+        Meta(max_length=16, description="What to know of an allowed change, as `policy: note`."),
+    ] = []
     policy_revision: Annotated[str, Meta(max_length=64, description="Revision used.")] = ""
 
 

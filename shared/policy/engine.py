@@ -101,6 +101,7 @@ class WorkerEngine:
         return Verdict(
             allowed=verdict.allowed,
             reasons=verdict.reasons,
+            notes=verdict.notes,
             failure=verdict.failure,
             seconds=self._clock.monotonic() - began,
         )
@@ -202,7 +203,7 @@ def _verdict(policy: Policy, answer: dict[str, Any]) -> Verdict:
     if value == "other":
         return _refusal(Failure.NOT_BOOLEAN, f"{policy.rule} is neither true nor false")
     if value == "true" and not (policy.is_deny and reasons):
-        return Verdict(allowed=True)
+        return Verdict(allowed=True, notes=tuple(answer.get("notes", ())))
     return Verdict(allowed=False, reasons=reasons or (f"{policy.rule} is {value}",))
 
 

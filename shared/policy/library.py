@@ -33,6 +33,8 @@ _LONGEST_LABEL: Final = 51
 _SUFFIX: Final = ".rego"
 _HOMES: Final = frozenset({"configmap", CONFIG_MAP})
 """What a reference `configmap:key:rule` may begin with."""
+_NOTES: Final = "note"
+"""Rule of a safety policy that may say what people should know of what it allows."""
 _USES_LIBRARIES: Final = re.compile(r"\blib\b")
 
 
@@ -179,6 +181,7 @@ def policy_of(entry: Entry, libraries: tuple[str, ...]) -> Policy:
         libraries=_used(entry.text, libraries),
         reasons="deny" if is_safety else "error_message",
         is_deny=is_safety,
+        notes=_NOTES if is_safety and _NOTES in rules_of(entry.text) else "",
     )
 
 

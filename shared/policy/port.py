@@ -51,11 +51,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Rule that may say why not: a string, or a set of strings."""
     is_deny: bool = False
     """Whether any reason denies, whatever the rule says."""
+    notes: str = ""
+    """Rule that may say what people should know of what is allowed; empty for none."""
 
     @property
     def digest(self) -> str:
         """Return what changes with every text and name that could change an answer."""
-        parts = (self.package, self.rule, self.reasons, str(self.is_deny), self.module)
+        parts = (self.package, self.rule, self.reasons, str(self.is_deny), self.notes, self.module)
         digest = hashlib.sha256()
         for part in (*parts, *self.libraries):
             digest.update(len(part).to_bytes(8, "big") + part.encode())
@@ -68,6 +70,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     allowed: bool
     reasons: tuple[str, ...] = ()
     """Why not, for people; never empty for what is not allowed."""
+    notes: tuple[str, ...] = ()
+    """What people should know of what is allowed."""
     failure: Failure | None = None
     """Set when the policy gave no answer; then it is not allowed."""
     seconds: float = 0.0

@@ -38,10 +38,10 @@ class Path(NamedTuple):
 
 
 def problems(
-    package: str, module: str, libraries: Sequence[str], rule: str, reasons: str
+    package: str, module: str, libraries: Sequence[str], rule: str, *more: str
 ) -> list[str]:
     """Return why a policy is not given to the interpreter, in words; empty when it is."""
-    found = [*_of_names(package, rule, reasons), *_of_sizes(module, libraries)]
+    found = [*_of_names(package, rule, *more), *_of_sizes(module, libraries)]
     if found:
         return found
     try:
@@ -58,8 +58,8 @@ def problems(
     return found[:_MOST_PROBLEMS]
 
 
-def _of_names(package: str, rule: str, reasons: str) -> Iterator[str]:
-    for name in (*package.split("."), rule, reasons):
+def _of_names(package: str, *rules: str) -> Iterator[str]:
+    for name in (*package.split("."), *rules):
         if not _NAME.fullmatch(name) or name in KEYWORDS:
             yield f"{name[:64]!r} cannot be a name"
 

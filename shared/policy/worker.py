@@ -42,9 +42,8 @@ def _answer(frame: dict[str, Any], held: dict[str, Compiled]) -> dict[str, Any]:
         return held[frame["key"]].evaluated(frame["input"])
     for key in frame["drop"]:
         held.pop(key, None)
-    found = problems(
-        frame["package"], frame["module"], frame["libraries"], frame["rule"], frame["reasons"]
-    )
+    rules = [frame["reasons"], *filter(None, [frame["notes"]])]
+    found = problems(frame["package"], frame["module"], frame["libraries"], frame["rule"], *rules)
     if found:
         return {"refused": found}
     try:

@@ -104,6 +104,7 @@ class WorkerProcess:
             "rule": policy.rule,
             "reasons": policy.reasons,
             "is_deny": policy.is_deny,
+            "notes": policy.notes,
         }
         answer = await self._exchanged(msgspec.json.encode(frame), within_s)
         if not answer:

@@ -35,23 +35,29 @@ class Compiled:
         where = frame["package"].replace(".", "/")
         self._rule = f"{where}/{frame['rule']}"
         self._reasons = f"{where}/{frame['reasons']}"
+        self._notes = f"{where}/{frame['notes']}" if frame["notes"] else ""
         self._is_deny = bool(frame["is_deny"])
         self._interpreter = Interpreter()
         for number, text in enumerate((frame["module"], *frame["libraries"])):
             self._interpreter.add_module(f"module{number}", text)
-        self._bundle: Bundle = self._interpreter.build(None, [self._rule, self._reasons])
+        self._bundle: Bundle = self._interpreter.build(
+            None, list(filter(None, (self._rule, self._reasons, self._notes)))
+        )
         if not self._bundle.ok():
             raise RegoError("(errormsg 0:does not compile)")
 
     def evaluated(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return the kind of value that the rule has, and the reasons when they matter."""
+        """Return the kind of value that the rule has, and what else is said where it matters."""
         self._interpreter.set_input(_as_written(data))
         answer: dict[str, Any] = {"value": self._value()}
-        if answer["value"] != "true" or self._is_deny:
-            try:
-                answer["reasons"] = self._said()
-            except FailedError:
-                answer["failed"] = True
+        is_true = answer["value"] == "true"
+        try:
+            if not is_true or self._is_deny:
+                answer["reasons"] = self._said(self._reasons)
+            if is_true and self._notes:
+                answer["notes"] = self._said(self._notes)
+        except FailedError:
+            answer["failed"] = True
         return answer
 
     def _value(self) -> str:
@@ -68,8 +74,8 @@ class Compiled:
         finally:
             rego_shared.rego_free_output(output)
 
-    def _said(self) -> list[str]:
-        output = self._asked(self._reasons)
+    def _said(self, rule: str) -> list[str]:
+        output = self._asked(rule)
         try:
             node = _only_term(output)
             return [] if node is None else _texts(node)

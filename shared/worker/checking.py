@@ -159,6 +159,8 @@ class PolicyChecker:
             self._log.warning(
                 "change denied", step=step, action=action, reasons=answer.result.reasons
             )
+        elif answer.result.notes:
+            self._log.warning("change allowed", step=step, action=action, notes=answer.result.notes)
         return answer
 
     async def _seen(
@@ -281,14 +283,21 @@ def _judged(library: Library, verdicts: Sequence[Verdict]) -> SafetyAnswer:
         return _unsafe(_told(denied), library, is_answered=True)
     if silent:
         return _unsafe(_told(silent), library, is_answered=False)
-    return SafetyAnswer(result=SafetyResult(allowed=True, policy_revision=library.revision))
+    notes = [f"{policy.name}: {note}" for policy, verdict in said for note in verdict.notes]
+    result = SafetyResult(allowed=True, notes=_bounded(notes), policy_revision=library.revision)
+    return SafetyAnswer(result=result)
 
 
 def _told(said: Sequence[tuple[Policy, Verdict]]) -> list[str]:
     return [f"{policy.name}: {why}" for policy, verdict in said for why in verdict.reasons]
 
 
+def _bounded(texts: Sequence[str]) -> list[str]:
+    return [text[:_MAX_MESSAGE] for text in texts[:_MAX_REASONS]]
+
+
 def _unsafe(reasons: list[str], library: Library, *, is_answered: bool) -> SafetyAnswer:
-    told = [reason[:_MAX_MESSAGE] for reason in reasons[:_MAX_REASONS]]
-    result = SafetyResult(allowed=False, reasons=told, policy_revision=library.revision)
+    result = SafetyResult(
+        allowed=False, reasons=_bounded(reasons), policy_revision=library.revision
+    )
     return SafetyAnswer(result=result, is_answered=is_answered)

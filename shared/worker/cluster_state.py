@@ -15,6 +15,7 @@ from shared.api.workflow_spec import Step
 from shared.clock import Clock
 from shared.errors import PermanentError
 from shared.kube.port import Cluster, Object
+from shared.limits import Limits, LiveLimits
 from shared.policy.inputs import deployments
 from shared.policy.inputs.capacity import Amount, reserved
 from shared.policy.inputs.conditions import Room, Seen, condition_input
@@ -56,10 +57,17 @@ class _Shared(Generic[T]):
 class ClusterReader:
     """Builds the inputs of policies from what an API server says."""
 
-    def __init__(self, cluster: Cluster, clock: Clock) -> None:
-        """Build it; `clock` says how old an answer is, and what time policies see."""
+    def __init__(self, cluster: Cluster, clock: Clock, *, limits: LiveLimits | None = None) -> None:
+        """Build it.
+
+        Args:
+            cluster: what is looked at.
+            clock: says how old an answer is, and what time policies see.
+            limits: what policies get to see of the settings in force; None for the defaults.
+        """
         self._cluster = cluster
         self._clock = clock
+        self._limits = limits or LiveLimits(Limits())
         self._nodes = _Shared(self._read_nodes, clock)
         self._held = _Shared(self._read_held, clock)
 
@@ -118,6 +126,7 @@ class ClusterReader:
             Surroundings(target=target, namespace=namespace, nodes=nodes),
             step_name=step_name,
             rollback=rollback,
+            gitops=self._limits.current.gitops,
             now=self._clock.now(),
         )
 

@@ -7,6 +7,7 @@ from typing import Final
 from shared.clock import Clock
 from shared.contracts.subjects import Service
 from shared.kube.port import Cluster
+from shared.limits import Limits, LiveLimits
 from shared.policy.library import LivePolicies
 from shared.policy.port import PolicyEngine
 from shared.policy.shipped import defaults
@@ -32,6 +33,7 @@ class Policing:
     """What guards the steps, as one service sees it."""
 
     engine: PolicyEngine
+    limits: LiveLimits = field(default_factory=lambda: LiveLimits(Limits()))
     live: LivePolicies = field(default_factory=lambda: LivePolicies(defaults()))
     recorder: LookRecorder | None = None
     """Keeps what policies were asked; None where that is not wanted."""
@@ -43,7 +45,7 @@ class Policing:
         return PolicyChecker(
             engine=self.engine,
             policies=self.live,
-            inputs=ClusterReader(cluster, clock),
+            inputs=ClusterReader(cluster, clock, limits=self.limits),
             metrics=metrics.policies,
             with_conditions=with_conditions,
             recorder=self.recorder,

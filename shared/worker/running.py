@@ -34,7 +34,7 @@ from shared.kube.client import ApiCluster
 from shared.kube.events import EventRecorder
 from shared.kube.preflight import missing_crds
 from shared.kube.store import ExecutionStore, WorkflowStore
-from shared.limits import Limits, LiveLimits
+from shared.limits import GitOps, Limits, LiveLimits
 from shared.policy.engine import WorkerEngine
 from shared.settings import Settings
 from shared.telemetry import logging
@@ -177,7 +177,7 @@ class Process:
             )
             limits = LiveLimits(_limits(settings), pinned=self.pinned)
             limits.on_change(lambda now: cluster.limit(qps=now.qps, burst=now.burst))
-            policing = Policing(self._engine, recorder=self._recorder(service, bus))
+            policing = Policing(self._engine, limits=limits, recorder=self._recorder(service, bus))
             context = self._context(service, cluster, bus, log, limits=limits, policing=policing)
             runnable = build(context)
             bus.on_reconnect(context.publisher.forget_timers)
@@ -361,6 +361,7 @@ def _limits(settings: Settings) -> Limits:
         approval_threshold=settings.approval_threshold,
         qps=settings.qps,
         burst=settings.burst,
+        gitops=GitOps(settings.gitops),
     )
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.limits import Limits, LiveLimits
+from shared.limits import GitOps, Limits, LiveLimits
 
 
 def test_row_31_a_config_map_wins_over_defaults_and_the_environment_over_it() -> None:
@@ -33,6 +33,8 @@ def test_row_31_a_config_map_wins_over_defaults_and_the_environment_over_it() ->
         ("approval-timeout", "20000000h", "8760h at most"),
         ("approval-timeout", "99999999999h", "write it like 90s, 5m or 1h30m"),
         ("max-parallel-step", "3", "there is no such limit"),
+        ("gitops", "proceed", "'proceed' must be refuse or note"),
+        ("gitops", "", "'' must be refuse or note"),
     ],
 )
 def test_row_31_a_value_without_sense_leaves_what_was_in_force(
@@ -50,6 +52,19 @@ def test_row_31_a_value_without_sense_leaves_what_was_in_force(
     assert live.current == before
     assert list(problems) == [key]
     assert told in problems[key]
+
+
+def test_what_git_ops_owns_is_refused_until_a_config_map_says_otherwise() -> None:
+    live = LiveLimits(Limits())
+    assert live.current.gitops is GitOps.REFUSE
+
+    changes, _ = live.take({"gitops": " note "})
+    assert (changes, live.current.gitops) == (["gitops: refuse -> note"], GitOps.NOTE)
+
+    _, problems = live.take({"gitops": "yes"})
+    assert problems == {"gitops": "'yes' must be refuse or note; note stays in force"}
+    live.take({})
+    assert live.current.gitops is GitOps.REFUSE
 
 
 def test_one_bad_value_does_not_hold_up_the_others() -> None:

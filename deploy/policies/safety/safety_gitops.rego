@@ -33,13 +33,20 @@ owned_by contains "Helm" if input.target_resource.labels["app.kubernetes.io/mana
 
 refused if {
 	actions.changes
-	not input.gitops == "proceed"
+	not input.gitops == "note"
 }
 
 deny contains msg if {
 	refused
 	some owner in owned_by
 	msg := sprintf("%s owns the target: escalate, and change it in Git", [owner])
+}
+
+note contains msg if {
+	actions.changes
+	not refused
+	some owner in owned_by
+	msg := sprintf("%s owns the target, and may take this change back: change it in Git too", [owner])
 }
 
 deny contains "it is not known who owns the target" if {

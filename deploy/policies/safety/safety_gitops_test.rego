@@ -59,9 +59,36 @@ test_the_reason_advises if {
 		with input.target_resource as {"labels": {"argocd.argoproj.io/instance": "x"}, "annotations": {}}
 }
 
-test_told_to_proceed if {
+test_told_to_note if {
 	allow with input.action as "scale_deployment"
-		with input.gitops as "proceed"
+		with input.gitops as "note"
+		with input.target_resource as {"labels": {"argocd.argoproj.io/instance": "x"}, "annotations": {}}
+}
+
+test_the_note_names_the_owner if {
+	wanted := {"Flux owns the target, and may take this change back: change it in Git too"}
+	note == wanted with input.action as "scale_deployment"
+		with input.gitops as "note"
+		with input.target_resource as {
+			"labels": {"kustomize.toolkit.fluxcd.io/name": "x"},
+			"annotations": {},
+		}
+}
+
+test_no_note_of_what_nobody_owns if {
+	note == set() with input.action as "scale_deployment"
+		with input.gitops as "note"
+		with input.target_resource as {"labels": {}, "annotations": {}}
+}
+
+test_no_note_of_what_is_refused if {
+	note == set() with input.action as "scale_deployment"
+		with input.target_resource as {"labels": {"argocd.argoproj.io/instance": "x"}, "annotations": {}}
+}
+
+test_told_something_else if {
+	not allow with input.action as "scale_deployment"
+		with input.gitops as "Note"
 		with input.target_resource as {"labels": {"argocd.argoproj.io/instance": "x"}, "annotations": {}}
 }
 

@@ -9,6 +9,7 @@ import msgspec
 from shared.api.groups import DEPLOYMENT, NODE
 from shared.api.meta import SUBMITTED_BY_ANNOTATION
 from shared.api.workflow import WorkflowExecution
+from shared.limits import GitOps
 from shared.policy.inputs import deployments
 from shared.policy.inputs.bounds import bounded, pairs
 from shared.policy.inputs.nodes import is_available, is_control_plane, is_cordoned, is_ready, named
@@ -37,6 +38,7 @@ def safety_input(
     *,
     step_name: str,
     rollback: bool,
+    gitops: GitOps,
     now: datetime,
 ) -> dict[str, Any]:
     """Return what safety policies get to see of a change.
@@ -47,6 +49,7 @@ def safety_input(
         around: the cluster as it is.
         step_name: for which step.
         rollback: whether it undoes something.
+        gitops: what becomes of a change to what a GitOps tool owns.
         now: the time, aware and in UTC.
 
     Raises:
@@ -61,6 +64,7 @@ def safety_input(
         "production": is_production(around.namespace),
         "now": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "rollback": rollback,
+        "gitops": str(gitops),
         "dry_run": False,
         "metadata": _metadata(workflow, step_name),
     }

@@ -249,6 +249,39 @@ async def test_one_denial_counts_before_any_silence(asked: Asked) -> None:
     assert asked.registry.get_sample_value("policy_denials_total", denied) == 1
 
 
+async def test_what_is_allowed_with_a_note_says_so(asked: Asked) -> None:
+    noted = SAFE.replace("ours", "noted") + 'note contains sprintf("n is %v", [input.n])\n'
+    await asked.guard(noted=noted, fine=SAFE.replace("ours", "fine"))
+    step = scale_step("a")
+
+    answer = await asked.checker.judge(
+        make_workflow([step]),
+        step.name,
+        action=step.action,
+        parameters=step.parameters,
+        rollback=False,
+    )
+
+    assert answer.result.allowed
+    assert answer.result.notes == ["safety_noted.rego: n is 1"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "allowed"),
+    [
+        ('note contains "x" if input.n == 2\n', True),
+        ("note := 1\nnote := 2\n", False),
+        ("note contains x if x := note\n", False),
+    ],
+)
+async def test_a_note_that_cannot_be_evaluated_allows_nothing(
+    asked: Asked, rules: str, *, allowed: bool
+) -> None:
+    await asked.guard(noted=SAFE.replace("ours", "noted") + rules)
+
+    assert (await asked.judged())[0] is allowed
+
+
 async def test_without_safety_policies_nothing_is_allowed(asked: Asked) -> None:
     asked.live.swap(msgspec.structs.replace(defaults(), safety=()))
 

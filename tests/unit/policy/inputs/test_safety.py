@@ -13,6 +13,7 @@ from shared.api.parameters import (
     WaitForCondition,
 )
 from shared.errors import PermanentError
+from shared.limits import GitOps
 from shared.policy.inputs.safety import Surroundings, is_production, safety_input
 from shared.policy.inputs.targets import Asked, asked
 from tests.support.builders import make_workflow, scale_step
@@ -46,6 +47,7 @@ def seen(
         Surroundings(target=target, namespace=namespace, nodes=NODES),
         step_name="web",
         rollback=False,
+        gitops=GitOps.NOTE,
         now=NOW,
     )
 
@@ -72,6 +74,7 @@ def test_a_change_is_seen_with_its_target_and_the_cluster() -> None:
         "production": False,
         "now": "2026-01-02T03:04:05Z",
         "rollback": False,
+        "gitops": "note",
         "dry_run": False,
         "metadata": {
             "workflow": "fix",
