@@ -18,7 +18,7 @@ from shared.kube.port import Cluster, Object
 from shared.limits import Limits, LiveLimits
 from shared.policy.inputs import deployments
 from shared.policy.inputs.capacity import Amount, reserved
-from shared.policy.inputs.conditions import Room, Seen, condition_input
+from shared.policy.inputs.conditions import PullSecrets, Room, Seen, condition_input
 from shared.policy.inputs.safety import Surroundings, safety_input
 from shared.policy.inputs.targets import Asked, Target, asked
 
@@ -28,6 +28,7 @@ _KEPT_S: Final = 5.0
 _KINDS: Final = {each.kind: each for each in (DEPLOYMENT, NODE)}
 """The kinds that an action changes."""
 _OF_SECRETS: Final = "image_pull_secret"
+_FORBIDDEN: Final = "Forbidden"
 
 
 class _Shared(Generic[T]):
@@ -90,9 +91,9 @@ class ClusterReader:
         wanted = asked(step.action, parameters, namespace=namespace)
         live = await self._deployment(wanted.target)
         pods, room, secrets = await asyncio.gather(
-            self._pods(live), self._room(fresh=fresh), self._secret_types(step, live)
+            self._pods(live), self._room(fresh=fresh), self._pull_secrets(step, live)
         )
-        seen = Seen(deployment=live, pods=pods, room=room, secret_types=secrets)
+        seen = Seen(deployment=live, pods=pods, room=room, pull_secrets=secrets)
         return condition_input(wanted, seen, namespace=namespace)
 
     async def safety_input(
@@ -169,14 +170,23 @@ class ClusterReader:
         nodes, held = await asyncio.gather(self._nodes.get(), self._held.get())
         return Room(nodes=nodes, held=held)
 
-    async def _secret_types(self, step: Step, live: Object | None) -> dict[str, str | None] | None:
-        """Return the types of image pull secrets, if a condition asks; their data stays here."""
+    async def _pull_secrets(self, step: Step, live: Object | None) -> PullSecrets | str | None:
+        """Return the types of image pull secrets, if a condition asks; their data stays here.
+
+        Whether a service may read any is for each namespace to say: one that may not is no
+        reason to know nothing of the rest.
+        """
         if live is None or not _asks_of_secrets(step):
             return None
         namespace, names = live["metadata"]["namespace"], deployments.pull_secrets(live)
-        found = await asyncio.gather(
-            *(self._cluster.read(SECRET, name, namespace=namespace) for name in names)
-        )
+        try:
+            found = await asyncio.gather(
+                *(self._cluster.read(SECRET, name, namespace=namespace) for name in names)
+            )
+        except PermanentError as error:
+            if error.reason != _FORBIDDEN:
+                raise
+            return f"no right to get {', '.join(names)} in namespace {namespace}"
         return {
             name: None if secret is None else str(secret.get("type", "Opaque"))
             for name, secret in zip(names, found, strict=True)

@@ -18,13 +18,20 @@ stated if {
 	count(input.invalid_secrets) == 0
 }
 
+error_message contains msg if {
+	is_string(input.image_pull_secrets_unread)
+	msg := sprintf("the image pull secrets cannot be read: %v", [input.image_pull_secrets_unread])
+}
+
 error_message contains "an image pull secret does not exist" if {
+	not input.image_pull_secrets_unread
 	not input.image_pull_secrets_exist == true
 }
 
 error_message contains "the image pull secrets are not valid" if input.image_pull_secrets_valid != true
 
 error_message contains "it is not known whether the image pull secrets are valid" if {
+	not input.image_pull_secrets_unread
 	not stated
 }
 

@@ -16,6 +16,9 @@ from shared.policy.inputs.targets import Asked
 
 Object = Mapping[str, Any]
 
+PullSecrets = Mapping[str, str | None]
+"""Type of each image pull secret, None where there is none of that name."""
+
 _PULL_SECRET_TYPES: Final = frozenset({"kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"})
 
 
@@ -34,9 +37,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     pods: Sequence[Object]
     room: Room | None = None
     """None when capacity was not asked for: then no key speaks of it."""
-    secret_types: Mapping[str, str | None] | None = None
-    """Type of each image pull secret, None where there is none of that name; None when
-    secrets were not looked at: then no key speaks of them."""
+    pull_secrets: PullSecrets | str | None = None
+    """The image pull secrets, or why they could not be read; None when nobody asked for them:
+    then no key speaks of them."""
 
 
 def condition_input(asked: Asked, seen: Seen, *, namespace: str) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def condition_input(asked: Asked, seen: Seen, *, namespace: str) -> dict[str, An
         **pod_facts(seen.pods),
         **_needs(live),
         **_room(live, seen.room),
-        **_secrets(seen.secret_types),
+        **_secrets(seen.pull_secrets),
     }
     return bounded(data)
 
@@ -104,9 +107,11 @@ def _room(live: Object | None, room: Room | None) -> dict[str, Any]:
     }
 
 
-def _secrets(types: Mapping[str, str | None] | None) -> dict[str, Any]:
+def _secrets(types: PullSecrets | str | None) -> dict[str, Any]:
     if types is None:
         return {}
+    if isinstance(types, str):
+        return {"image_pull_secrets_unread": types}
     invalid = sorted(name for name, type_ in types.items() if type_ not in _PULL_SECRET_TYPES)
     return {
         "image_pull_secrets_exist": None not in types.values(),

@@ -233,16 +233,19 @@ async def test_secrets_are_read_only_for_a_condition_that_names_them(
     reader = ClusterReader(await connect("orchestrator"), clock)
 
     without = await _seen(reader, kubectl)
-    with pytest.raises(PermanentError, match="forbidden"):
-        await _seen(reader, kubectl, asking)
-    kubectl.ok("create", "role", "pullers", "--verb=get", "--resource=secrets")
+    unread = await _seen(reader, kubectl, asking)
+    each = [f"--resource-name={secret['name']}" for secret in named]
+    kubectl.ok("create", "role", "pullers", "--verb=get", "--resource=secrets", *each)
     account = "kubernaut-system:mendflow-orchestrator"
     kubectl.ok("create", "rolebinding", "pullers", "--role=pullers", f"--serviceaccount={account}")
-    asked = ("auth", "can-i", "get", "secrets", f"--as=system:serviceaccount:{account}")
+    asked = ("auth", "can-i", "get", "secrets/ghost", f"--as=system:serviceaccount:{account}")
     eventually(lambda: kubectl.run(*asked), lambda done: done.returncode == 0)
     told = await _seen(reader, kubectl, asking)
 
     assert "invalid_secrets" not in without
+    assert unread.keys() - without.keys() == {"image_pull_secrets_unread"}
+    told_why = f"no right to get good, plain, ghost in namespace {kubectl.namespace}"
+    assert unread["image_pull_secrets_unread"] == told_why
     assert (told["image_pull_secrets_exist"], told["image_pull_secrets_valid"]) == (False, False)
     assert told["invalid_secrets"] == ["ghost", "plain"]
     assert _KEY not in json.dumps(told)

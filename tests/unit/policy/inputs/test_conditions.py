@@ -146,13 +146,22 @@ def test_nodes_that_match_the_selector_are_counted_and_those_that_take_pods() ->
 def test_image_pull_secrets_are_judged_by_existence_and_type(
     types: dict[str, str | None], exist: bool, invalid: list[str]
 ) -> None:
-    seen = Seen(deployment=deployment(), pods=[], secret_types=types)
+    seen = Seen(deployment=deployment(), pods=[], pull_secrets=types)
 
     data = condition_input(SCALE, seen, namespace="default")
 
     assert data["image_pull_secrets_exist"] is exist
     assert data["image_pull_secrets_valid"] is not bool(invalid)
     assert data["invalid_secrets"] == invalid
+
+
+def test_image_pull_secrets_that_could_not_be_read_are_neither_there_nor_missing() -> None:
+    seen = Seen(deployment=deployment(), pods=[], pull_secrets="no right to get registry")
+
+    data = condition_input(SCALE, seen, namespace="default")
+
+    assert data["image_pull_secrets_unread"] == "no right to get registry"
+    assert not OF_SECRETS & data.keys()
 
 
 def test_the_largest_deployment_stays_within_bounds() -> None:
