@@ -76,6 +76,8 @@ def digest_of(workflow: WorkflowExecution) -> str:
         "executionStrategy": msgspec.structs.replace(strategy, max_parallel_steps=None),
         "rollbackStrategy": workflow.spec.rollback_strategy,
     }
+    if workflow.spec.condition_overrides:
+        content["conditionOverrides"] = workflow.spec.condition_overrides
     return sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 

@@ -3,7 +3,7 @@
 Pure, and always the same for the same question, so asking twice is asking once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
@@ -21,6 +21,7 @@ from shared.api.meta import (
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step
 from shared.api.workflow_status import Decision
+from shared.effects.catalogue import canonical
 from shared.limits import Limits
 from shared.workflow import durations
 from shared.workflow.definition import definition_of
@@ -126,18 +127,40 @@ def _changes(workflow: WorkflowExecution, only: str) -> list[str]:
     definition = definition_of(workflow)
     numbers = step_numbers(definition)
     return [
-        _line(numbers[step.name], step)
+        _line(numbers[step.name], step, _waived(workflow, step))
         for step in definition.steps
         if only in {WHOLE_PLAN, step.name}
     ]
 
 
-def _line(number: int, step: Step) -> str:
+def _waived(workflow: WorkflowExecution, step: Step) -> list[str]:
+    """Return the conditions that the step requires and the workflow says need not hold."""
+    stages = [
+        (stage, conditions)
+        for name, overrides in workflow.spec.condition_overrides.items()
+        if canonical(name) is canonical(step.action)
+        for stage, conditions in (
+            (overrides.preconditions, step.pre_conditions),
+            (overrides.postconditions, step.post_conditions),
+        )
+    ]
+    return [
+        condition.type
+        for overridden, conditions in stages
+        for condition in conditions
+        if condition.required
+        and condition.type in overridden
+        and not overridden[condition.type].required
+    ]
+
+
+def _line(number: int, step: Step, waived: Sequence[str]) -> str:
     given: dict[str, Any] = next(
         (each for each in msgspec.to_builtins(step.parameters).values() if each is not None), {}
     )
     words = " ".join(_words(given))
-    return f"{number} {step.name}: {step.action} {words}".strip()[:_MAX_LINE]
+    end = f"; not required: {', '.join(waived)}"[: _MAX_LINE // 2] if waived else ""
+    return f"{number} {step.name}: {step.action} {words}".strip()[: _MAX_LINE - len(end)] + end
 
 
 def _words(given: dict[str, Any]) -> Iterator[str]:

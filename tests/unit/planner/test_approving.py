@@ -13,7 +13,13 @@ from shared.api.approval import Decision as Answer
 from shared.api.enums import Phase, StepPhase, StepReason
 from shared.api.parameters import Parameters, TargetResource, WaitForCondition
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import ExecutionStrategy, Step
+from shared.api.workflow_spec import (
+    ActionOverrides,
+    ConditionOverride,
+    ExecutionStrategy,
+    Step,
+    StepCondition,
+)
 from shared.api.workflow_status import WorkflowStatus
 from shared.limits import Limits
 from shared.workflow.phases import derive
@@ -170,6 +176,32 @@ def test_people_see_what_a_step_does_to_what() -> None:
     (line,) = requests.request_for(workflow, step, question, LIMITS).spec.changes
 
     assert line == "1 web: wait_for_condition kind=Deployment name=web condition=Available"
+
+
+def test_row_90_people_see_which_conditions_a_workflow_does_not_require() -> None:
+    def condition(name: str, *, required: bool = True) -> StepCondition:
+        return StepCondition(type=name, description="d", required=required)
+
+    guarded = msgspec.structs.replace(
+        scale_step("web", replicas=4),
+        pre_conditions=[condition("there"), condition("nice", required=False), condition("roomy")],
+        post_conditions=[condition("well")],
+    )
+    off, on = ConditionOverride(required=False), ConditionOverride(required=True)
+    overrides = {
+        "ScaleDeployment": ActionOverrides(
+            preconditions={"there": off, "nice": off, "roomy": on}, postconditions={"well": off}
+        ),
+        "restart_deployment": ActionOverrides(preconditions={"roomy": off}),
+    }
+    workflow = make_workflow([guarded], strategy=ASKING)
+    spec = msgspec.structs.replace(workflow.spec, condition_overrides=overrides)
+    workflow = asked(msgspec.structs.replace(workflow, spec=spec))
+    (step, question), *_ = approving.pending(workflow).items()
+
+    (line,) = requests.request_for(workflow, step, question, LIMITS).spec.changes
+
+    assert line == ("1 web: scale_deployment deployment=web replicas=4; not required: there, well")
 
 
 def wait_step(name: str) -> Step:

@@ -12,7 +12,12 @@ from shared.api.enums import ExecutionMode, StepPhase
 from shared.api.meta import ObjectMeta
 from shared.api.parameters import Parameters, RestartDeployment
 from shared.api.workflow import WorkflowExecution
-from shared.api.workflow_spec import ExecutionStrategy, Step
+from shared.api.workflow_spec import (
+    ActionOverrides,
+    ConditionOverride,
+    ExecutionStrategy,
+    Step,
+)
 from shared.api.workflow_status import StepStatus
 from tests.support.builders import diamond, make_workflow, notify_step, scale_step
 
@@ -132,6 +137,12 @@ def test_the_revision_is_the_callers() -> None:
     assert make_plan(make_workflow(diamond()), revision=4).revision == 4
 
 
+def overridden(workflow: WorkflowExecution) -> WorkflowExecution:
+    off = ActionOverrides(preconditions={"there": ConditionOverride(required=False)})
+    spec = msgspec.structs.replace(workflow.spec, condition_overrides={"scale_deployment": off})
+    return msgspec.structs.replace(workflow, spec=spec)
+
+
 def digest(workflow: WorkflowExecution) -> str:
     return make_plan(workflow).digest
 
@@ -173,6 +184,7 @@ def test_the_digest_ignores_spelling_status_and_what_may_change_later() -> None:
         pytest.param(
             make_workflow([scale_step("a", replicas=4), *diamond()[1:]]), id="a parameter"
         ),
+        pytest.param(overridden(make_workflow(diamond())), id="an override of a condition"),
     ],
 )
 def test_the_digest_changes_with_what_the_plan_follows_from(other: WorkflowExecution) -> None:
