@@ -104,6 +104,26 @@ class AuditTrail:
         verbs = {"delete", "deletecollection"}
         return [change.name for change in self.changes(resource) if change.verb in verbs]
 
+    def unjudged(self) -> list[str]:
+        """Return the executions that no recorded answer of the safety policies came before."""
+        changes = self.changes("kubernetesexecutions")
+        created = [change for change in changes if change.verb == "create" and change.object]
+        return [change.name for change in created if not self._is_judged(change)]
+
+    def _is_judged(self, created: Change) -> bool:
+        """Return whether the workflow said that the change is allowed when it was created.
+
+        Versions of all objects are of one count. A write that the log lacks the object of is
+        seen in the next one.
+        """
+        spec = created.object["spec"]
+        versions = self._versions("workflowexecutions", spec["workflowExecutionRef"]["name"])
+        before = [change for change in versions if 0 < change.version < created.version]
+        after = [change for change in versions if change.version > created.version]
+        lost = any(not change.version for change in versions)
+        seen = [*before[-1:], *(after[:1] if lost else [])]
+        return any(_allows(change.object, spec) for change in seen)
+
     def _versions(self, resource: str, name: str) -> list[Change]:
         found = [change for change in self.changes(resource) if change.name == name]
         return sorted(found, key=lambda change: change.version)
@@ -143,6 +163,21 @@ def _change(entry: Object) -> Change | None:
         name=reference.get("name") or body.get("metadata", {}).get("name", ""),
         manager=manager[1] if manager else "",
         object=body,
+    )
+
+
+def _allows(workflow: Object, execution: Object) -> bool:
+    """Return whether a workflow's status says that policies allowed this attempt."""
+    status, name = workflow.get("status", {}), execution["stepName"]
+    undoes = execution["kind"] == "rollback"
+    steps = status.get("rollback", {}).get("steps", []) if undoes else status.get("steps", [])
+    (step,) = [step for step in steps if step["name"] == name] or [{}]
+    safety = step.get("safety", {})
+    attempt = step.get("attempt" if undoes else "attempts")
+    return (
+        attempt == execution["attempt"]
+        and safety.get("allowed") is True
+        and bool(safety.get("policyRevision"))
     )
 
 

@@ -157,6 +157,7 @@ class World:
         created = trail.created("kubernetesexecutions")
         assert len(set(created)) == len(created) <= self._planned, self.story()
         assert trail.deleted("kubernetesexecutions") == []
+        assert trail.unjudged() == [], self.story()
 
     @property
     def _planned(self) -> int:
