@@ -20,7 +20,7 @@ from tests.support.rights import (
 )
 from tests.support.servers import RBAC, running_cluster
 from tests.support.services import NAMES, Services
-from tests.support.workflows import notify, workflow
+from tests.support.workflows import notify, scale, workflow
 from tests.support.world import Case, World, diamond_case, rollback_case
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         Right("patch", KEX, "kubernetesexecutions/status"),  # cancels what nobody claimed
         Right("get", WFE, "concurrencypools"),  # only where ceilings are asked for
         Right("patch", WFE, "concurrencypools/status"),
-        Right("list", "", "pods"),  # only where a step has preconditions
     },
     "executor": {
         Right("watch", "apps", "deployments"),  # a target may have settled at the first look
@@ -58,10 +57,7 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         Right("watch", "", "pods"),
         Right("watch", KEX, "kubernetesexecutions"),  # while another workflow holds a target
     },
-    "monitor": {
-        Right("get", "apps", "deployments"),  # only where a step has postconditions
-        Right("list", "", "pods"),
-    },
+    "monitor": set(),
     "rollback": {
         OWNER,
         Right("get", KEX, "kubernetesexecutions"),  # only when a create meets its first try
@@ -97,7 +93,8 @@ def log(
         namespace="",
         logs=tmp_path_factory.mktemp("services"),
     )
-    world = World(cluster, "rights", [diamond_case(), rollback_case(), _waiting_case()])
+    cases = [diamond_case(), rollback_case(), _waiting_case(), _guarded_case()]
+    world = World(cluster, "rights", cases)
     world.prepare()
     _make_what_is_waited_for(world.kubectl)
     with services:
@@ -154,6 +151,14 @@ def test_dangerous_rights_are_granted_to_nobody(service: str) -> None:
         ("planner", "list configmaps --namespace=kubernaut-system", True),
         ("orchestrator", "patch aiapprovalrequests --subresource=status", False),
         ("orchestrator", "get secrets", False),
+        ("orchestrator", "get secrets --namespace=kubernaut-system", False),
+        ("monitor", "get secrets", False),
+        ("rollback", "get secrets", False),
+        ("rollback", "list pods", False),
+        ("planner", "get secrets", False),
+        ("planner", "get deployments", False),
+        ("planner", "override workflowexecutions", False),
+        ("orchestrator", "override workflowexecutions", False),
         ("monitor", "get deployments", True),
         ("monitor", "patch deployments", False),
         ("monitor", "list nodes", False),
@@ -228,6 +233,23 @@ def _waiting_case() -> Case:
         steps=dict.fromkeys("wjpn", "Completed"),
         executions={f"forward/{step}/1": "Completed" for step in "wjpn"},
         effects={},
+    )
+
+
+def _guarded_case() -> Case:
+    """Return a step whose conditions, before it and after it, look at all that there is."""
+    before = ("deployment_exists", "cluster_capacity_available")
+    after = ("desired_replicas_running", "no_crashloop_pods")
+    step = scale("g", "guarded", 3) | {
+        "preConditions": [{"type": name, "description": name} for name in before],
+        "postConditions": [{"type": name, "description": name} for name in after],
+    }
+    return Case(
+        body=workflow("guarded", [step]),
+        phases=["Executing", "Completed"],
+        steps={"g": "Completed"},
+        executions={"forward/g/1": "Completed"},
+        effects={"guarded": ["replicas=3"]},
     )
 
 
