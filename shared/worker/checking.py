@@ -29,6 +29,8 @@ from shared.workflow.safety import SafetyAnswer
 
 _MAX_MESSAGE: Final = 256
 _MAX_REASONS: Final = 16
+_MEASURED: Final = "throttled"
+_UNMEASURED: Final = "not evaluated: nothing here measures whether pods are throttled"
 
 
 class Inputs(Protocol):
@@ -94,6 +96,9 @@ class PolicyChecker:
                 results.append(_skipped(condition, required, library))
                 continue
             policy = library.find(LibraryStage(stage), step.action, condition)
+            if not required.is_required and _asks_what_nothing_measures(policy, data):
+                results.append(_skipped(condition, required, library, why=_UNMEASURED))
+                continue
             verdict = await self._evaluated(policy, data, tenant=tenant)
             result = _result(condition, required, verdict, library)
             results.append(result)
@@ -242,12 +247,22 @@ def _tenant(workflow: WorkflowExecution) -> str:
     return f"{workflow.metadata.namespace}/{workflow.metadata.name}"
 
 
-def _skipped(condition: StepCondition, required: Requirement, library: Library) -> ConditionResult:
+def _asks_what_nothing_measures(policy: Policy | str, data: dict[str, Any] | str) -> bool:
+    """Return whether a policy reads a figure of pods that needs metrics, and there are none."""
+    if isinstance(policy, str) or isinstance(data, str) or _MEASURED not in policy.module:
+        return False
+    return any(_MEASURED not in pod for pod in data.get("pods", ()))
+
+
+def _skipped(
+    condition: StepCondition, required: Requirement, library: Library, *, why: str = ""
+) -> ConditionResult:
     return ConditionResult(
         condition_type=condition.type,
         required=required.is_required,
         evaluated=False,
         passed=False,
+        error_message=why,
         policy_revision=library.revision,
         overridden_by=required.overridden_by,
     )

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.api.meta import OVERRIDDEN_BY_ANNOTATION, OVERRIDE_ANNOTATION
 from shared.api.parameters import Parameters
+from shared.api.results import ConditionResult
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import (
     ActionOverrides,
@@ -145,6 +146,31 @@ async def test_row_77_optional_ones_are_all_evaluated(asked: Asked) -> None:
         (True, False, False),
         (True, True, False),
     ]
+
+
+async def test_an_optional_one_about_what_nothing_measures_is_not_evaluated(
+    asked: Asked,
+) -> None:
+    asked.given.data = {"pods": [{"name": "web-1", "status": "Running", "oom_killed": False}]}
+    condition = StepCondition(type="resource_usage_acceptable", description="d", required=False)
+    optional = msgspec.structs.replace(scale_step("a"), post_conditions=[condition])
+    required = msgspec.structs.replace(
+        optional, post_conditions=[msgspec.structs.replace(condition, required=True)]
+    )
+
+    async def checked(step: Step) -> ConditionResult:
+        workflow = make_workflow([step])
+        (result,) = await asked.checker.check(workflow, step, "postcondition", fresh=True)
+        return result
+
+    unknown, must = await checked(optional), await checked(required)
+    asked.given.data["pods"][0]["throttled"] = False
+    measured = await checked(optional)
+
+    assert (unknown.evaluated, unknown.passed, unknown.attempts) == (False, False, 0)
+    assert "nothing here measures whether pods are throttled" in unknown.error_message
+    assert (must.evaluated, must.passed) == (True, False)
+    assert (measured.evaluated, measured.passed) == (True, True)
 
 
 async def test_row_90_an_override_makes_a_required_one_a_warning_that_says_so(
