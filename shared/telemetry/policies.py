@@ -4,13 +4,17 @@ Names are fixed by requirements 6.1. Types of conditions come from users, so onl
 a label of their own.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from shared.effects.catalogue import canonical
+
 MAX_TYPES: Final = 64
 OTHER: Final = "other"
+NONE: Final = "none"
 _BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10)
 
 
@@ -54,11 +58,23 @@ class PolicyMetrics:
         )
         self._denials = Counter(
             "policy_denials",
-            "Changes that the safety policies did not allow",
-            ["action", "answered"],
+            "Changes that a safety policy did not allow; answered=false: it gave no answer",
+            ["policy", "action", "answered"],
             registry=registry,
         )
-
+        self._policies: set[str] = set()
+        self._policy_seconds = Histogram(
+            "policy_evaluation_duration_seconds",
+            "Time that a policy took",
+            ["policy"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._prevented = Counter(
+            "cascade_failures_prevented",
+            "Steps that changed nothing, since a required precondition never held",
+            registry=registry,
+        )
         self._timeouts = Counter(
             "condition_timeout",
             "Required conditions whose time was up",
@@ -110,6 +126,7 @@ class PolicyMetrics:
     def precondition_timed_out(self, condition_type: str) -> None:
         """Count a step that a precondition held up for too long."""
         self._timeouts.labels(self._bounded(condition_type), "precondition").inc()
+        self._prevented.inc()
 
     def postcondition_timed_out(self, action: str, condition_type: str) -> None:
         """Count a step whose postcondition did not come true in time."""
@@ -117,11 +134,26 @@ class PolicyMetrics:
         self._timeouts.labels(kind, "postcondition").inc()
         self._vain.labels(action, kind).inc()
 
-    def change_denied(self, action: str, *, is_answered: bool) -> None:
-        """Count a change that was not allowed; not answered: no policy said so itself."""
-        self._denials.labels(action, str(is_answered).lower()).inc()
+    def evaluated(self, policy: str, seconds: float) -> None:
+        """Count one evaluation of a policy, whatever it is for."""
+        self._policy_seconds.labels(_kept(policy, self._policies)).observe(seconds)
+
+    def change_denied(self, policies: Sequence[str], action: str, *, is_answered: bool) -> None:
+        """Count a change that was not allowed, once for each policy that did not allow it.
+
+        Without any, as when the target cannot be read, it counts as denied by none.
+        """
+        for policy in policies or [NONE]:
+            name = _kept(policy, self._policies) if policies else NONE
+            known = str(canonical(action) or OTHER)
+            self._denials.labels(name, known, str(is_answered).lower()).inc()
 
     def _bounded(self, condition_type: str) -> str:
-        if len(self._types) < MAX_TYPES:
-            self._types.add(condition_type)
-        return condition_type if condition_type in self._types else OTHER
+        return _kept(condition_type, self._types)
+
+
+def _kept(name: str, known: set[str]) -> str:
+    """Return a name that may label a metric: only so many get one of their own."""
+    if len(known) < MAX_TYPES:
+        known.add(name)
+    return name if name in known else OTHER

@@ -33,6 +33,9 @@ _MEASURED: Final = "throttled"
 _UNMEASURED: Final = "not evaluated: nothing here measures whether pods are throttled"
 
 
+Found = tuple[Policy, Verdict]
+
+
 class Inputs(Protocol):
     """What policies get to see of the cluster."""
 
@@ -148,25 +151,34 @@ class PolicyChecker:
                 workflow, action=action, parameters=parameters, step_name=step, rollback=rollback
             )
         except MendflowError as error:
-            return _unsafe([f"the target cannot be read: {error}"], library, is_answered=False)
+            unread = f"the target cannot be read: {error}"
+            answer = _unsafe([unread], library, is_answered=False)
+            self._account_for(answer, step, action, [])
+            return answer
         tenant = _tenant(workflow)
         verdicts = await asyncio.gather(
             *(self._engine.decide(policy, data, tenant=tenant) for policy in library.safety)
         )
-        said = [
-            verdict_on(each.name, verdict)
-            for each, verdict in zip(library.safety, verdicts, strict=True)
-        ]
+        found = list(zip(library.safety, verdicts, strict=True))
+        said = [verdict_on(policy.name, verdict) for policy, verdict in found]
         self._record(workflow, step, action=action, stage=SAFETY, of=(library, data), said=said)
-        answer = _judged(library, verdicts)
-        if not answer.result.allowed:
-            self._metrics.change_denied(action, is_answered=answer.is_answered)
-            self._log.warning(
-                "change denied", step=step, action=action, reasons=answer.result.reasons
-            )
-        elif answer.result.notes:
-            self._log.warning("change allowed", step=step, action=action, notes=answer.result.notes)
+        answer = _judged(library, found)
+        self._account_for(answer, step, action, found)
         return answer
+
+    def _account_for(
+        self, answer: SafetyAnswer, step: str, action: str, found: Sequence[Found]
+    ) -> None:
+        """Count what safety policies said, and write down what people should see."""
+        for policy, verdict in found:
+            self._metrics.evaluated(policy.name, verdict.seconds)
+        result = answer.result
+        if not result.allowed:
+            names = [policy.name for policy, _ in _against(found)]
+            self._metrics.change_denied(names, action, is_answered=answer.is_answered)
+            self._log.warning("change denied", step=step, action=action, reasons=result.reasons)
+        elif result.notes:
+            self._log.warning("change allowed", step=step, action=action, notes=result.notes)
 
     async def _seen(
         self, workflow: WorkflowExecution, step: Step, *, fresh: bool
@@ -187,7 +199,9 @@ class PolicyChecker:
             return Verdict(allowed=False, reasons=(policy,))
         if isinstance(data, str):
             return Verdict(allowed=False, reasons=(data,))
-        return await self._engine.decide(policy, data, tenant=tenant)
+        verdict = await self._engine.decide(policy, data, tenant=tenant)
+        self._metrics.evaluated(policy.name, verdict.seconds)
+        return verdict
 
     def _record(
         self,
@@ -287,24 +301,27 @@ def _result(
     )
 
 
-def _judged(library: Library, verdicts: Sequence[Verdict]) -> SafetyAnswer:
-    """Return the answer of all safety policies: a denial by one counts before any silence."""
-    if not library.safety:
+def _judged(library: Library, found: Sequence[Found]) -> SafetyAnswer:
+    """Return the answer of all safety policies."""
+    if not found:
         return _unsafe(["there are no safety policies"], library, is_answered=False)
-    said = list(zip(library.safety, verdicts, strict=True))
-    denied = [each for each in said if not each[1].allowed and each[1].failure is None]
-    silent = [each for each in said if each[1].failure is not None]
-    if denied:
-        return _unsafe(_told(denied), library, is_answered=True)
-    if silent:
-        return _unsafe(_told(silent), library, is_answered=False)
-    notes = [f"{policy.name}: {note}" for policy, verdict in said for note in verdict.notes]
+    against = _against(found)
+    if against:
+        is_answered = all(verdict.failure is None for _, verdict in against)
+        return _unsafe(_told(against), library, is_answered=is_answered)
+    notes = [f"{policy.name}: {note}" for policy, verdict in found for note in verdict.notes]
     result = SafetyResult(allowed=True, notes=_bounded(notes), policy_revision=library.revision)
     return SafetyAnswer(result=result)
 
 
-def _told(said: Sequence[tuple[Policy, Verdict]]) -> list[str]:
-    return [f"{policy.name}: {why}" for policy, verdict in said for why in verdict.reasons]
+def _against(found: Sequence[Found]) -> Sequence[Found]:
+    """Return the policies that deny or, if there are none, those that gave no answer."""
+    against = [each for each in found if not each[1].allowed]
+    return [each for each in against if each[1].failure is None] or against
+
+
+def _told(found: Sequence[Found]) -> list[str]:
+    return [f"{policy.name}: {why}" for policy, verdict in found for why in verdict.reasons]
 
 
 def _bounded(texts: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.contracts.subjects import Service
 from shared.telemetry.metrics import MAX_REASONS, Metrics, Result
+from shared.telemetry.policies import MAX_TYPES, OTHER
 
 CORE = {
     "workflow_monitor_update_success_total",
@@ -17,6 +18,7 @@ CORE = {
     "execution_creation_failures_total",
 }
 FURTHER = {
+    "cascade_failures_prevented_total",
     "condition_timeout_total",
     "executions_blocked_by_precondition_total",
     "executions_failed_by_postcondition_total",
@@ -38,6 +40,7 @@ FURTHER = {
     "mendflow_step_retries_total",
     "mendflow_tokens_total",
     "policy_denials_total",
+    "policy_evaluation_duration_seconds",
     "workflow_timeout_exceeded_total",
     "workflowexecution_condition_duration_seconds",
     "workflowexecution_condition_evaluations_total",
@@ -118,6 +121,43 @@ def test_what_people_and_clocks_do_is_counted_from_zero_on(
 
     assert before == [0] * 8
     assert counted() == [1, 1, 1, 1, 1, 12.5, 1, 1]
+
+
+def test_row_91_what_policies_decide_is_counted(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    policies, value = metrics.policies, registry.get_sample_value
+    before = value("cascade_failures_prevented_total")
+
+    policies.evaluated("safety_nodes.rego", 0.01)
+    policies.change_denied(["safety_nodes.rego"], "drain-node", is_answered=True)
+    policies.change_denied([], "ScaleDeployment", is_answered=False)
+    policies.precondition_timed_out("deployment_exists")
+
+    nodes = {"policy": "safety_nodes.rego"}
+    denied = nodes | {"action": "other", "answered": "true"}
+    unread = {"policy": "none", "action": "scale_deployment", "answered": "false"}
+    timed_out = {"condition_type": "deployment_exists", "phase": "precondition"}
+    assert value("policy_evaluation_duration_seconds_count", nodes) == 1
+    assert value("policy_denials_total", denied) == 1
+    assert value("policy_denials_total", unread) == 1
+    assert value("condition_timeout_total", timed_out) == 1
+    assert (before, value("cascade_failures_prevented_total")) == (0, 1)
+
+
+def test_only_so_many_names_of_users_get_a_series_of_their_own(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    for number in range(MAX_TYPES + 5):
+        metrics.policies.evaluated(f"{number} (inline)", 0.01)
+        metrics.policies.condition_evaluated(
+            "precondition", f"type-{number}", passed=True, required=True, seconds=0.01
+        )
+
+    value = registry.get_sample_value
+    assert value("policy_evaluation_duration_seconds_count", {"policy": OTHER}) == 5
+    held = {"condition_type": OTHER, "phase": "precondition"}
+    assert value("workflowexecution_condition_passed_total", held) == 5
 
 
 @pytest.mark.parametrize(

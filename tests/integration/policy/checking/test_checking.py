@@ -1,7 +1,7 @@
 """What services hear about a step: policies in force, on an input, in real workers."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -25,7 +25,11 @@ from shared.policy.loading import loaded
 from shared.policy.shipped import defaults
 from shared.telemetry.policies import PolicyMetrics
 from shared.worker.checking import PolicyChecker
+from shared.worker.cluster_state import ClusterReader
 from tests.support.builders import make_workflow, scale_step
+
+if TYPE_CHECKING:
+    from shared.kube.port import Cluster
 
 YES = "package precondition.mine\nimport rego.v1\nallow if input.n == 1"
 NO = f'{YES}0\nerror_message := sprintf("n is %v, \\"quoted\\"", [input.n])'
@@ -271,8 +275,47 @@ async def test_one_denial_counts_before_any_silence(asked: Asked) -> None:
     await asked.guard(torn=TORN, no=no)
 
     assert await asked.judged() == (False, True, ["safety_no.rego: not today"])
-    denied = {"action": "scale_deployment", "answered": "true"}
-    assert asked.registry.get_sample_value("policy_denials_total", denied) == 1
+    assert _denials(asked, "safety_no.rego", "true") == 1
+    assert _denials(asked, "safety_torn.rego", "false") is None
+    for policy in ("safety_no.rego", "safety_torn.rego"):
+        taken = "policy_evaluation_duration_seconds_count"
+        assert asked.registry.get_sample_value(taken, {"policy": policy}) == 1
+
+
+async def test_what_no_policy_could_be_asked_about_is_counted_too(asked: Asked) -> None:
+    asked.given.error = PermanentError("Forbidden", "nodes is forbidden")
+
+    await asked.judged()
+
+    assert _denials(asked, "none", "false") == 1
+
+
+async def test_row_73_an_engine_that_is_not_there_allows_nothing() -> None:
+    asked = Asked(WorkerEngine(clock=SystemClock()))
+
+    allowed, answered, reasons = await asked.judged()
+
+    assert (allowed, answered) == (False, False)
+    assert reasons
+
+
+@pytest.mark.parametrize("action", ["format_disks", "", "Restart_Network"])
+async def test_an_action_that_nobody_knows_is_not_allowed(asked: Asked, action: str) -> None:
+    step = scale_step("a")
+    unread = ClusterReader(cast("Cluster", None), SystemClock())
+    checker = PolicyChecker(
+        engine=asked.engine,
+        policies=asked.live,
+        inputs=unread,
+        metrics=PolicyMetrics(CollectorRegistry()),
+    )
+
+    answer = await checker.judge(
+        make_workflow([step]), step.name, action=action, parameters=step.parameters, rollback=False
+    )
+
+    assert (answer.result.allowed, answer.is_answered) == (False, False)
+    assert f"there is no action {action!r}" in answer.why_not
 
 
 async def test_what_is_allowed_with_a_note_says_so(asked: Asked) -> None:
@@ -306,6 +349,11 @@ async def test_a_note_that_cannot_be_evaluated_allows_nothing(
     await asked.guard(noted=SAFE.replace("ours", "noted") + rules)
 
     assert (await asked.judged())[0] is allowed
+
+
+def _denials(asked: Asked, policy: str, answered: str) -> float | None:
+    labels = {"policy": policy, "action": "scale_deployment", "answered": answered}
+    return asked.registry.get_sample_value("policy_denials_total", labels)
 
 
 async def test_without_safety_policies_nothing_is_allowed(asked: Asked) -> None:
