@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
-from services.planner.core.defects import Defect, Reason, step_path
+from services.planner.core.defects import Defect, Reason, entry_path, step_path
 from shared.api.workflow_spec import Step, StepCondition, WorkflowSpec
 from shared.effects.catalogue import canonical
 from shared.workflow import durations
@@ -36,7 +36,7 @@ def condition_defects(step: Step, unusable: Unusable) -> Iterator[Defect]:
         stage = "precondition" if field == "preConditions" else "postcondition"
         counts = Counter(condition.type for condition in conditions)
         for condition in conditions:
-            path = step_path(step.name, field=f"{field}[{condition.type}]")
+            path = entry_path(step_path(step.name, field=field), condition.type)
             if counts[condition.type] > 1:
                 message = f"{counts[condition.type]} conditions have this type; keep one"
                 yield Defect(path=path, reason=Reason.DUPLICATE_CONDITION, message=message)
@@ -48,6 +48,7 @@ def condition_defects(step: Step, unusable: Unusable) -> Iterator[Defect]:
 
 def override_defects(spec: WorkflowSpec) -> Iterator[Defect]:
     """Yield the overrides of conditions that no step of their action has."""
+    taken: dict[str, str] = {}
     for name, overrides in spec.condition_overrides.items():
         action = canonical(name)
         steps = [
@@ -55,7 +56,11 @@ def override_defects(spec: WorkflowSpec) -> Iterator[Defect]:
             for step in possible_steps(spec)
             if action is not None and canonical(step.action) is action
         ]
-        path = f"spec.conditionOverrides[{name}]"
+        path = entry_path("spec.conditionOverrides", name)
+        other = taken.setdefault(str(action or name), name)
+        if other != name:
+            message = f"this is {other} too, which is there already; keep one"
+            yield Defect(path=path, reason=Reason.DUPLICATE_CONDITION, message=message)
         if not steps:
             message = f"no step has the action {name!r}; use the action of a step"
             yield Defect(path=path, reason=Reason.UNKNOWN_CONDITION, message=message)
@@ -70,9 +75,11 @@ def _unknown(path: str, overridden: Mapping[str, object], known: set[str]) -> It
     for condition in overridden:
         if condition not in known:
             there = ", ".join(sorted(known)) or "none"
-            message = f"no step of this action has this condition; there are: {there}"
+            message = f"no step of this action has {condition!r}; there are: {there}"
             yield Defect(
-                path=f"{path}[{condition}]", reason=Reason.UNKNOWN_CONDITION, message=message
+                path=entry_path(path, condition),
+                reason=Reason.UNKNOWN_CONDITION,
+                message=message,
             )
 
 

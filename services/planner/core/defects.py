@@ -48,6 +48,14 @@ class Defect(msgspec.Struct, frozen=True, kw_only=True):
     """What to do about it."""
 
 
+def entry_path(path: str, key: str) -> str:
+    """Return the path of an entry whose key is free text.
+
+    One that holds ": " is left out: it would pass for the reason where errors are split.
+    """
+    return path if ": " in key else f"{path}[{key}]"
+
+
 def step_path(name: str, *, field: str = "") -> str:
     """Return the path of a step, or of one of its fields."""
     path = f"{DEFINITION}.steps[{name}]"

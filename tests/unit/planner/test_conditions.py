@@ -103,6 +103,30 @@ def test_an_override_for_an_action_that_no_step_has_is_refused(action: str) -> N
     assert told(workflow) == [(f"spec.conditionOverrides[{action}]", Reason.UNKNOWN_CONDITION)]
 
 
+def test_keys_with_any_text_do_not_pass_for_a_reason() -> None:
+    override = {"b: NotAReason: c": ConditionOverride(required=False)}
+    odd = condition("a: NotAReason: b", timeout="0s")
+    workflow = overridden(guarded(odd), action="scale_deployment", preconditions=override)
+    nowhere = overridden(guarded(condition()), action="a: NotAReason: b")
+
+    for each in (workflow, nowhere):
+        for defect in validate(each):
+            assert ": " not in defect.path
+
+
+def test_row_90_one_action_is_overridden_under_one_name() -> None:
+    override = {"deployment_exists": ConditionOverride(required=False)}
+    overrides = ActionOverrides(preconditions=override)
+    workflow = overridden(guarded(condition()), action="scale_deployment", preconditions=override)
+    twice = {"scale_deployment": overrides, "ScaleDeployment": overrides}
+    spec = msgspec.structs.replace(workflow.spec, condition_overrides=twice)
+
+    [defect] = validate(msgspec.structs.replace(workflow, spec=spec))
+
+    assert defect.path == "spec.conditionOverrides[ScaleDeployment]"
+    assert defect.message == "this is scale_deployment too, which is there already; keep one"
+
+
 def test_a_step_that_may_be_inserted_counts_for_overrides() -> None:
     override = {"deployment_exists": ConditionOverride(required=False)}
     late = msgspec.structs.replace(guarded(condition()), name="late")
