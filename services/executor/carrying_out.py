@@ -25,6 +25,7 @@ from shared.errors import MendflowError, PermanentError, TransientError
 from shared.waiting import happened
 from shared.worker.context import Context
 from shared.workflow import durations
+from shared.workflow.refusals import error_type_of
 from shared.workflow.stopping import cancels_in_flight
 
 _HELD_RETRY_S: Final = 1.0
@@ -70,7 +71,7 @@ class CarryingOut:
         except RefusedError as error:
             return results.failed(self._effect.claim, error, now=clock.now())
         except PermanentError as error:
-            refused = RefusedError(_error_type(error), str(error)[:256], reason=error.reason)
+            refused = RefusedError(error_type_of(error), str(error)[:256], reason=error.reason)
             return results.failed(self._effect.claim, refused, now=clock.now())
 
     @property
@@ -133,15 +134,3 @@ class CarryingOut:
                 await asyncio.sleep(_HELD_RETRY_S)
                 continue
             return
-
-
-def _error_type(error: PermanentError) -> ErrorType:
-    match error.reason:
-        case "Forbidden":
-            return ErrorType.PERMISSION_DENIED
-        case "Invalid":
-            return ErrorType.VALIDATION_ERROR
-        case "NotFound":
-            return ErrorType.RESOURCE_NOT_FOUND
-        case _:
-            return ErrorType.UNKNOWN_ERROR

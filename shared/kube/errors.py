@@ -19,6 +19,8 @@ from shared.errors import (
 )
 
 _MAX_MESSAGE = 256
+_OVER_QUOTA: Final = "exceeded quota:"
+"""What the quota admission says; its code and reason are those of a missing right."""
 
 
 class WatchExpiredError(TransientError):
@@ -74,5 +76,7 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
         return TransientError("InternalError" if broken else "ApiUnavailable", message)
     if status.reason == "AlreadyExists":
         return AlreadyExistsError("AlreadyExists", message)
+    if code == HTTPStatus.FORBIDDEN and _OVER_QUOTA in status.message:
+        return PermanentError("QuotaExceeded", message)
     kind, reason = _MEANING.get(code, (PermanentError, "Invalid"))
     return kind(reason, message)

@@ -4,21 +4,18 @@ from typing import Final
 
 import msgspec
 
-from shared.api.enums import ErrorType, StepPhase, StepReason
+from shared.api.enums import StepPhase, StepReason
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
 from shared.errors import MendflowError
+from shared.workflow.refusals import error_type_of
 
 ATTEMPTS: Final = 5
 """Tries of one creation (requirements 5.3)."""
 WAITS_S: Final = (0.1, 0.2, 0.4, 0.8)
 """Waits between them: 100 ms x 2^n."""
 _MAX_MESSAGE: Final = 256
-_TYPES: Final = {
-    "Forbidden": ErrorType.PERMISSION_DENIED,
-    "Invalid": ErrorType.VALIDATION_ERROR,
-}
 
 
 def uncreated(
@@ -40,7 +37,7 @@ def uncreated(
             phase=StepPhase.FAILED,
             reason=StepReason.EXECUTION_CREATION_ERROR,
             message=message[:_MAX_MESSAGE],
-            error_type=_TYPES.get(error.reason, ErrorType.UNKNOWN_ERROR),
+            error_type=error_type_of(error),
         )
         if step.name == spec.step_name
         else step

@@ -25,6 +25,13 @@ def _body(reason: str = "", message: str = "why") -> bytes:
         pytest.param(400, _body("BadRequest"), PermanentError, "Invalid", id="bad request"),
         pytest.param(401, _body("Unauthorized"), TransientError, "Unauthorized", id="token old"),
         pytest.param(403, _body("Forbidden"), PermanentError, "Forbidden", id="no right"),
+        pytest.param(
+            403,
+            _body("Forbidden", 'pods "w" is forbidden: exceeded quota: small, requested: pods=1'),
+            PermanentError,
+            "QuotaExceeded",
+            id="over quota",
+        ),
         pytest.param(404, _body("NotFound"), NotFoundError, "NotFound", id="gone"),
         pytest.param(405, _body("MethodNotAllowed"), PermanentError, "Invalid", id="bad verb"),
         pytest.param(409, _body("Conflict"), ConflictError, "Conflict", id="stale write"),
