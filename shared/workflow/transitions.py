@@ -41,7 +41,7 @@ THROUGH: Final[Mapping[Phase, frozenset[Phase]]] = {
     Phase.PENDING: LEGAL[Phase.PLANNING] | {Phase.PAUSED},
     Phase.PLANNING: frozenset({Phase.PAUSED}),
     Phase.PAUSED: frozenset({Phase.AWAITING_APPROVAL, Phase.COMPLETED, Phase.DEGRADED}),
-    Phase.AWAITING_APPROVAL: frozenset({Phase.PAUSED, Phase.DEGRADED}),
+    Phase.AWAITING_APPROVAL: frozenset({Phase.PAUSED, Phase.COMPLETED, Phase.DEGRADED}),
     Phase.DEGRADED: frozenset({Phase.AWAITING_APPROVAL}),
 }
 """What a single write may reach by more than one hop, what is between unseen."""

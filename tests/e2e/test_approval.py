@@ -154,6 +154,27 @@ def test_row_37_a_changed_plan_needs_a_new_decision(kubectl: Kubectl) -> None:
     ]
 
 
+def test_a_plan_of_which_nothing_is_left_is_completed_by_its_approval(kubectl: Kubectl) -> None:
+    body = asking("shrunk", wait_available("only", "hold"))
+    body["spec"]["workflowDefinition"]["steps"].append(notify("rest", "only"))
+    body["spec"]["adaptiveOrchestration"] = {"dynamicStepAdjustment": True}
+    kubectl.apply(body)
+    first = one_request(kubectl, "shrunk")
+    decide(kubectl, first, "Approved")
+    claimed(kubectl, "shrunk", "only")
+    less = {"adaptiveOrchestration": {"adjustments": [{"name": "less", "remove": ["rest"]}]}}
+    kubectl.ok("patch", "wfe", "shrunk", "--type=merge", "-p", json.dumps({"spec": less}))
+    second = newest(kubectl, "shrunk", first)
+    release(kubectl, "hold")
+    eventually(lambda: kubectl.get("wfe", "shrunk"), lambda it: "workflowResult" in it["status"])
+    held_back = phase(kubectl, "shrunk")
+
+    decide(kubectl, second, "Approved")
+
+    assert held_back == "AwaitingApproval"
+    kubectl.wait_phase("shrunk", "Completed")
+
+
 def test_people_are_told_although_the_name_was_taken(kubectl: Kubectl) -> None:
     kubectl.ok("create", "-f", "-", stdin=json.dumps(message_of_others("told-approval")))
     kubectl.apply(asking("told"))

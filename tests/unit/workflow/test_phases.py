@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from shared.api.enums import TERMINAL_PHASES, Phase, RollbackPhase, RollbackType, StepPhase
-from shared.api.workflow_status import Rollback, Token, ValidationResults
+from shared.api.workflow_status import Approval, Rollback, Token, ValidationResults
 from shared.workflow.phases import IllegalTransitionError, derive, phase_of
 from shared.workflow.transitions import is_legal
 from tests.support.builders import NOW, diamond, make_workflow, planned, with_steps
@@ -26,7 +26,7 @@ IN_ONE_WRITE: Final = """
     Pending          -> AwaitingApproval Executing Failed Paused
     Planning         -> Paused
     Paused           -> AwaitingApproval Completed Degraded
-    AwaitingApproval -> Paused Degraded
+    AwaitingApproval -> Paused Completed Degraded
     Degraded         -> AwaitingApproval
 """
 """Two moves of which nobody sees what is between."""
@@ -106,6 +106,21 @@ def test_completed_waits_for_the_last_token() -> None:
     assert derive(workflow, held, now=NOW).phase is Phase.EXECUTING
     released = msgspec.structs.replace(held, tokens={})
     assert derive(workflow, released, now=NOW).phase is Phase.COMPLETED
+
+
+def test_a_plan_of_which_nothing_is_left_is_completed_by_its_approval() -> None:
+    workflow = with_steps(
+        planned(make_workflow(diamond())), dict.fromkeys("abcd", StepPhase.COMPLETED)
+    )
+    asked = msgspec.structs.replace(
+        workflow.status, execution_complete_time=NOW, approval=Approval(required=True)
+    )
+    waiting = msgspec.structs.replace(workflow, status=derive(workflow, asked, now=NOW))
+    approval = Approval(required=True, decision="Approved", decided_by="bob")
+    approved = msgspec.structs.replace(waiting.status, approval=approval)
+
+    assert waiting.status.phase is Phase.AWAITING_APPROVAL
+    assert derive(waiting, approved, now=NOW).phase is Phase.COMPLETED
 
 
 def test_an_unreachable_phase_is_refused() -> None:
