@@ -42,6 +42,7 @@ from tests.support.happenings import (
     Move,
     Parallelism,
     Pass,
+    Reopen,
     Resume,
 )
 from tests.support.simulation import ACTORS, World
@@ -77,6 +78,7 @@ DELETES = st.builds(Delete, st.integers(0, 6), st.booleans())
 PEOPLE = (
     st.builds(Ask, st.sampled_from([*Control, None]))
     | st.builds(Answer, st.integers(0, 6), st.integers(0, 3).map(bool))
+    | st.builds(Reopen)
     | st.builds(Limit, st.integers(1, 5))
     | st.builds(Parallelism, st.integers(1, 5) | st.none())
     | st.builds(Pass, st.sampled_from([1, 30, 60, 601]))
@@ -227,7 +229,7 @@ def lived(case: Case) -> World:
     others = [Move(actor, ALL_STOPS) for actor in ACTORS]
     calm: list[Event] = [Resume(0, 1), *others, *executors, Answer(0, approves=True)]
     people = bool(case.flaky) or any(
-        isinstance(m, Ask | Answer | Limit | Parallelism | Pass) for m in case.moves
+        isinstance(m, Ask | Answer | Reopen | Limit | Parallelism | Pass) for m in case.moves
     )
     end: list[Event] = [Ask(Control.RESUME)] if people else []
     calm += [Pass(LONGEST_RETRY_S)] if case.flaky else []
@@ -318,6 +320,8 @@ def check_grants(before: WorkflowExecution, after: WorkflowExecution) -> None:
     ready = [n for n in old.execution_plan.order if n in waiting and set(needs[n]) <= done]
     if not gated and not again:
         assert granted == ready[: len(granted)]
+    if granted and new.approval is not None and new.approval.required:
+        assert new.approval.decision == "Approved"
     for name in granted:
         assert set(needs[name]) <= done
         if name in gated:

@@ -41,10 +41,15 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """A person answers a request for approval of a step, and the planner writes it down."""
+    """A person answers a request for approval, and the planner writes it down."""
 
     choice: int
     approves: bool
+
+
+@dataclass(frozen=True)
+class Reopen:
+    """The plan changed, and the planner asks for approval of it."""
 
 
 @dataclass(frozen=True)
@@ -68,4 +73,4 @@ class Pass:
     seconds: int
 
 
-Event = Move | Resume | Delete | Ask | Answer | Limit | Parallelism | Pass
+Event = Move | Resume | Delete | Ask | Answer | Reopen | Limit | Parallelism | Pass

@@ -49,6 +49,7 @@ from tests.support.happenings import (
     Move,
     Parallelism,
     Pass,
+    Reopen,
     Resume,
 )
 from tests.support.verifying import rounds_due
@@ -123,11 +124,13 @@ class World:
                         self._run(actor_, stops)
             case Delete(choice=choice, heard=heard):
                 self._delete(choice, heard=heard)
-            case Ask() | Answer() | Limit() | Parallelism() | Pass():
+            case Ask() | Answer() | Reopen() | Limit() | Parallelism() | Pass():
                 self._by_people(move)
 
-    def _by_people(self, move: Ask | Answer | Limit | Parallelism | Pass) -> None:
+    def _by_people(self, move: Ask | Answer | Reopen | Limit | Parallelism | Pass) -> None:
         match move:
+            case Reopen():
+                self._reopen()
             case Ask(verb=verb):
                 if verb is not self.workflow.spec.control:
                     self._edit(msgspec.structs.replace(self.workflow.spec, control=verb))
@@ -204,9 +207,23 @@ class World:
         meta = msgspec.structs.replace(seen.metadata, generation=seen.metadata.generation + 1)
         self._append(msgspec.structs.replace(seen, metadata=meta, spec=spec))
 
+    def _reopen(self) -> None:
+        seen, status = self.workflow, self.workflow.status
+        if stop_reason(seen) or status.phase in TERMINAL_PHASES or status.rollback is not None:
+            return
+        approval = msgspec.structs.replace(
+            status.approval or Approval(), required=True, decision="", decided_by=""
+        )
+        self._write_approval(seen, approval)
+
     def _answer(self, choice: int, *, approves: bool) -> None:
         seen = self.workflow
         approval, plan = seen.status.approval or Approval(), seen.status.execution_plan
+        decided = "Approved" if approves else "Rejected"
+        if approval.required and not approval.decision:
+            whole = msgspec.structs.replace(approval, decision=decided, decided_by="bob")
+            self._write_approval(seen, whole)
+            return
         waiting = [
             step.name
             for step in seen.status.steps
@@ -214,13 +231,12 @@ class World:
         ]
         if not waiting or plan is None:
             return
-        decision = Decision(
-            digest=plan.digest, decision="Approved" if approves else "Rejected", decided_by="bob"
-        )
+        decision = Decision(digest=plan.digest, decision=decided, decided_by="bob")
         gates = approval.gates | {waiting[choice % len(waiting)]: decision}
-        after = msgspec.structs.replace(
-            seen.status, approval=msgspec.structs.replace(approval, gates=gates)
-        )
+        self._write_approval(seen, msgspec.structs.replace(approval, gates=gates))
+
+    def _write_approval(self, seen: WorkflowExecution, approval: Approval) -> None:
+        after = msgspec.structs.replace(seen.status, approval=approval)
         self._append(_next_version(seen, derive(seen, after, now=self._tick())))
 
     def _orchestrate(self) -> Actor:
