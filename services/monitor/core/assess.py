@@ -13,7 +13,7 @@ from services.monitor.core import ending, progress
 from services.monitor.core.dry_runs import with_dry_runs
 from services.monitor.core.judging import Executions, expected_executions, judged
 from services.monitor.core.verifying import Rounds
-from shared.api.enums import SETTLED_STEP_PHASES, Phase, StepPhase
+from shared.api.enums import SETTLED_STEP_PHASES, TERMINAL_PHASES, Phase, StepPhase
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
 from shared.workflow.budgets import forward_deadline
@@ -23,8 +23,8 @@ __all__ = ["Timeouts", "assess", "deadline_of", "expected_executions"]
 
 _MOVING: Final = frozenset({Phase.EXECUTING, Phase.PAUSED, Phase.AWAITING_APPROVAL})
 """Steps in flight settle while a workflow is held, too."""
-_UNDONE: Final = frozenset({Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED})
-_STOPPED: Final = _UNDONE | {Phase.ROLLING_BACK, Phase.DEGRADED, Phase.FAILED, Phase.CANCELLED}
+_ENDED: Final = TERMINAL_PHASES - {Phase.COMPLETED}
+_STOPPED: Final = _ENDED | {Phase.ROLLING_BACK}
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ def _summed_up(workflow: WorkflowExecution, *, now: datetime) -> WorkflowStatus:
         return status
     if status.execution_complete_time is None:
         status = _counted(workflow, now=now, over=True)
-    return ending.with_rollback(_with(workflow, status)) if status.phase in _UNDONE else status
+    return ending.with_last_word(_with(workflow, status)) if status.phase in _ENDED else status
 
 
 def _is_news(before: WorkflowStatus, after: WorkflowStatus) -> bool:

@@ -104,8 +104,11 @@ def with_end(workflow: WorkflowExecution, *, now: datetime) -> WorkflowStatus:
     )
 
 
-def with_rollback(workflow: WorkflowExecution) -> WorkflowStatus:
-    """Return the status with the final figures as the way back left them."""
+def with_last_word(workflow: WorkflowExecution) -> WorkflowStatus:
+    """Return the status with the final figures as the way back, or a late "no", left them.
+
+    People may be asked about a plan of which nothing is left to run.
+    """
     status = workflow.status
     if status.execution_metrics is None or status.workflow_result is None:
         return status
@@ -115,7 +118,9 @@ def with_rollback(workflow: WorkflowExecution) -> WorkflowStatus:
             status.execution_metrics, rollbacks_performed=_undone(status)
         ),
         workflow_result=msgspec.structs.replace(
-            status.workflow_result, effectiveness_score=_score(workflow)
+            status.workflow_result,
+            outcome=_outcome(workflow),
+            effectiveness_score=_score(workflow),
         ),
     )
 

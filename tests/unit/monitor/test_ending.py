@@ -317,6 +317,20 @@ def test_an_end_that_others_wrote_is_summed_up_afterwards(phase: Phase) -> None:
     assert assess(again, {}, now=LATER) is None
 
 
+def test_who_turns_down_a_plan_of_which_nothing_is_left_makes_it_a_failure() -> None:
+    asked = Approval(required=True)
+    ran = _started(_numbered(2), {"s0": DONE, "s1": DONE}, approval=asked)
+    ended = _with(ran, **_fields(_looked(ran)))
+    turned_down = msgspec.structs.replace(asked, decision="Rejected")
+
+    after = _looked(_with(ended, approval=turned_down, phase=Phase.FAILED))
+
+    assert ended.status.workflow_result is not None
+    assert ended.status.workflow_result.outcome == "success"
+    assert after.workflow_result is not None
+    assert after.workflow_result.outcome == "failed"
+
+
 def test_a_retry_by_a_person_ends_anew() -> None:
     workflow = _started(_numbered(2), {"s0": DONE, "s1": FAILED})
     ended = _looked(workflow, NOW + timedelta(seconds=1))
