@@ -8,15 +8,21 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 from cli.policy import arguments as policy
 from shared.settings import Settings, describe
+
+_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = parser().parse_args(arguments)
-    return int(import_module(options.module).run(options))
+    try:
+        return int(import_module(options.module).run(options))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 def parser() -> argparse.ArgumentParser:

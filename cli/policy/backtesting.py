@@ -17,6 +17,7 @@ from cli.policy.reading import given
 from cli.policy.replaying import Replay, Replayed
 from cli.policy.selecting import Selection, selection
 from cli.policy.showing import Found, as_json, summary, table
+from cli.policy.telling import complain, say
 from shared.bus.stored import StreamReader
 from shared.clock import SystemClock
 from shared.contracts.recorded import STREAM, RecordedLook, decode
@@ -38,8 +39,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         found = asyncio.run(_found(options))
     except PolicyCommandError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2 if isinstance(error, UsageError) else 1
+        return complain(error)
     if options.json:
         sys.stdout.write(f"{as_json(found).decode()}\n")
     else:
@@ -159,5 +159,4 @@ def _show(found: Found) -> None:
         console = Console(highlight=False, width=max(console.width, _NARROWEST))
     if found.changes:
         console.print(table(found))
-    for line in summary(found):
-        sys.stdout.write(f"{line}\n")
+    say(summary(found))

@@ -2,12 +2,12 @@
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 
-from cli.policy.errors import PolicyCommandError, UsageError
+from cli.policy.errors import PolicyCommandError
 from cli.policy.evaluating import as_in_service, settings
 from cli.policy.reading import Given, given
+from cli.policy.telling import complain, say
 from shared.errors import TransientError
 from shared.policy.library import Library
 from shared.policy.loading import Problems, loaded
@@ -21,15 +21,10 @@ def run(options: argparse.Namespace) -> int:
     try:
         sets = given(options.files, name=options.name)
         results = asyncio.run(_checked(sets))
-    except UsageError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
     except PolicyCommandError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+        return complain(error)
     for each, result in zip(sets, results, strict=True):
-        for line in report(each, result):
-            sys.stdout.write(f"{line}\n")
+        say(report(each, result))
     return 0 if all(isinstance(result, Library) for result in results) else 1
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.policy.replaying import Replayed
+from cli.policy.telling import shown
 
 MOST_ROWS: Final = 200
 _ABSENT: Final = "none"
@@ -98,8 +99,8 @@ def _row(each: Replayed) -> list[Text]:
         f"{was} -> {becomes}",
         "; ".join(reasons),
     )
-    # Names and reasons are of users: nothing in them is a word of ours to the terminal.
-    return [Text(cell) for cell in cells]
+    # Not as markup, which names and reasons of users are not meant to be.
+    return [Text(shown(cell)) for cell in cells]
 
 
 def _word(allowed: bool, failure: str) -> str:  # noqa: FBT001 - a verdict is one

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from cli.policy.errors import PolicyCommandError, UsageError
 from cli.policy.evaluating import WORKERS, patient
 from cli.policy.reading import read
 from cli.policy.suites import ALL, Suite, suite
+from cli.policy.telling import complain, say
 from shared.policy.library import policy_of
 from shared.policy.naming import TESTS, Entry, Kind, entry
 from shared.policy.port import PolicyEngine, Verdict
@@ -37,10 +37,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         outcomes = asyncio.run(_tested(Path(options.directory)))
     except PolicyCommandError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2 if isinstance(error, UsageError) else 1
-    for line in report(outcomes):
-        sys.stdout.write(f"{line}\n")
+        return complain(error)
+    say(report(outcomes))
     return 1 if any(each.why for each in outcomes) else 0
 
 

@@ -16,7 +16,7 @@ from tests.support.recording import recorded_look, verdict
 
 DAY = timedelta(days=1)
 YES = verdict("safety_x.rego", allowed=True)
-NO = verdict("safety_x.rego", "not [bold]today[/]")
+NO = verdict("safety_x.rego", "not [bold]today[/]", "\x1b[2Jgone")
 
 
 def replayed(before: RecordedVerdict | None, after: Verdict) -> Replayed:
@@ -90,11 +90,12 @@ def test_a_time_longer_than_anything_is_kept_is_as_long_as_that() -> None:
 
 def test_the_table_shows_both_verdicts_and_the_reason_of_the_refusal() -> None:
     text = shown(found(DENIED, ALLOWED, NEW))
+    assert "\x1b" not in text
 
     lines = [" ".join(line.split()) for line in text.splitlines()]
     head = "2026-01-02 03:04:05 shop/fix grow safety_x.rego (safety)"
     assert f"{head} allow -> deny too many" in lines
-    assert f"{head} deny -> allow not [bold]today[/]" in lines
+    assert f"{head} deny -> allow not [bold]today[/]; [2Jgone" in lines
     assert f"{head} none -> deny (PolicyTimeout) slow" in lines
 
 

@@ -155,8 +155,9 @@ async def test_after_what_waited_is_kept_there_is_room_again(recording: Recordin
     before = recording.counted("dropped")
     async with recording.running():
         await recording.bus.kept(7)
-        recording.note({"n": 100})
-        await recording.bus.kept(8)
+        for number in (100, 101):
+            recording.note({"n": number, "text": "x" * 1024 * 1024})
+        await recording.bus.kept(9)
 
     assert recording.counted("dropped") == before
 
