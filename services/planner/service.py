@@ -115,7 +115,12 @@ class Planner:
         )
         if defects or remediation.defects:
             return _refused(begun, [*defects, *remediation.defects])
-        plan = msgspec.structs.replace(make_plan(workflow), remediation=remediation.data)
+        checker = self._context.checker
+        plan = msgspec.structs.replace(
+            make_plan(workflow),
+            remediation=remediation.data,
+            policy_revision=checker.revision if checker else "",
+        )
         late = planning_defect(self._context.clock.now() - began, limits.planning_timeout)
         if late is not None:
             return _refused(begun, [late])

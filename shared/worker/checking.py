@@ -79,6 +79,11 @@ class PolicyChecker:
         self._recorder = recorder
         self._log = structlog.get_logger()
 
+    @property
+    def revision(self) -> str:
+        """Return the revision of the policies in force now."""
+        return self._policies.current.revision
+
     async def check(
         self, workflow: WorkflowExecution, step: Step, stage: Stage, *, fresh: bool
     ) -> list[ConditionResult]:

@@ -14,6 +14,11 @@ Stage = Literal["precondition", "postcondition"]
 class Checker(Protocol):
     """Policies, on the state of the cluster as it is."""
 
+    @property
+    def revision(self) -> str:
+        """Return the revision of the policies in force now."""
+        ...
+
     async def check(
         self, workflow: WorkflowExecution, step: Step, stage: Stage, *, fresh: bool
     ) -> list[ConditionResult]:

@@ -1,44 +1,19 @@
 """An operator overrides a condition of a workflow that waits for it, and that is on record."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.support.admission import OVERRIDE
 from tests.support.kubectl import Kubectl, Object, eventually
-from tests.support.namespaces import empty_namespace
 from tests.support.people import bound, person, stranger
-from tests.support.services import Services
-from tests.support.workflows import deployment, notify, scale, workflow
+from tests.support.workflows import notify, scale, workflow
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster
-    from shared.bus.embedded import EmbeddedServer
 
 BY_OLGA: Final = "olga (annotation kubernaut.io/override-condition)"
 NEVER: Final = "package {stage}.mine\nimport rego.v1\ndefault allow := false\n"
-
-
-@pytest.fixture
-def kubectl(cluster: "LocalCluster", request: pytest.FixtureRequest) -> Kubectl:
-    """Kubectl of the administrator in a namespace of this test."""
-    return empty_namespace(cluster, request.node.name.removeprefix("test_"))
-
-
-@pytest.fixture
-def services(
-    cluster: "LocalCluster", nats_server: "EmbeddedServer", kubectl: Kubectl, tmp_path: Path
-) -> Iterator[Services]:
-    """All six services, working in this test's namespace."""
-    with Services(
-        kubeconfig=cluster.kubeconfig,
-        nats_url=nats_server.url,
-        namespace=kubectl.namespace,
-        logs=tmp_path,
-    ) as running:
-        yield running
 
 
 @pytest.mark.usefixtures("services")
@@ -55,9 +30,11 @@ def test_an_operator_lets_a_held_up_step_go_on_and_is_on_record(
     alice.wait_phase("held", "Completed")
 
     done, step = alice.get("wfe", "held"), _step(alice)
+    planned_with = done["status"]["executionPlan"]["policyRevision"]
     for results in (step["preConditionResults"], step["postConditionResults"]):
         (said,) = results
         assert said["required"] is said["passed"] is False
+        assert said["policyRevision"] == planned_with != ""
         assert said["overriddenBy"] == BY_OLGA
         assert said["errorMessage"].startswith(f"not required by {BY_OLGA}: ")
     (condition,) = [
@@ -74,9 +51,7 @@ def test_an_operator_lets_a_held_up_step_go_on_and_is_on_record(
 
 @pytest.mark.usefixtures("services")
 def test_nobody_overrides_a_safety_policy(kubectl: Kubectl) -> None:
-    target = deployment("web")
-    target["metadata"]["labels"] = {"critical": "true"}
-    kubectl.apply(target)
+    kubectl.ok("label", "deployment", "web", "critical=true")
     body = workflow("unsafe", [scale("a", "web", 0)])
     everything = "safety,scaling,safety.scaling,safety_scaling,safety_scaling.rego,*"
     body["metadata"]["annotations"] = {OVERRIDE: everything}

@@ -89,6 +89,11 @@ class Decided(Checker):
             _said(each, passed=second >= self.since[each.type]) for each in step.post_conditions
         ]
 
+    @property
+    def revision(self) -> str:
+        """Nobody asks here."""
+        raise NotImplementedError
+
     async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
         """Nobody asks here."""
         raise NotImplementedError
@@ -121,6 +126,11 @@ class Switched(Checker):
         assert (stage, fresh) == ("postcondition", True)
         self.looks.append(step.name)
         return [_said(each, passed=each.type in self.holding) for each in step.post_conditions]
+
+    @property
+    def revision(self) -> str:
+        """Nobody asks here."""
+        raise NotImplementedError
 
     async def unusable(self, step: Step, stage: Stage) -> dict[str, str]:
         """Nobody asks here."""
