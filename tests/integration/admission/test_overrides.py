@@ -115,6 +115,17 @@ def test_nobody_overrides_in_the_name_of_another(
         assert "the annotation kubernaut.ai/overridden-by is 'olga' and must be '" in done.stderr
 
 
+def test_who_overrides_may_write_their_own_name(alice: Kubectl, oskar: Kubectl) -> None:
+    own = {OVERRIDE: "a", OVERRIDDEN_BY: "oskar"}
+    oskar.ok("create", "-f", "-", stdin=json.dumps(_workflow("own", own)))
+    alice.apply(_workflow("theirs"))
+
+    oskar.ok("annotate", "wfe", "theirs", *(f"{key}={value}" for key, value in own.items()))
+
+    for name in ("own", "theirs"):
+        assert _overrides(alice, name) == ("a", "oskar")
+
+
 @pytest.mark.parametrize("words", [f"{OVERRIDDEN_BY}=alice --overwrite", f"{OVERRIDDEN_BY}-"])
 def test_the_name_that_was_written_down_stays(
     alice: Kubectl, olga: Kubectl, admin: Kubectl, words: str
