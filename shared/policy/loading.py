@@ -8,8 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from shared.policy.library import Library, assembled, policy_of
-from shared.policy.naming import TESTS, Entry, Kind, entry
+from shared.policy.naming import TESTS, Entry, Kind, entry, rules_of
 from shared.policy.port import Policy, PolicyEngine
 from shared.policy.shipped import shipped
 
@@ -98,7 +100,7 @@ async def _defects(entries: Sequence[Entry], *, engine: PolicyEngine) -> Problem
     return await _found_out(
         {found.key: _user_of(found, libraries) for found in own}, engine=engine
     ) or await _found_out(
-        {found.key: policy_of(found, libraries) for found in others}, engine=engine
+        {found.key: _decider(found, libraries) for found in others}, engine=engine
     )
 
 
@@ -111,6 +113,14 @@ async def _found_out(policies: Mapping[str, Policy], *, engine: PolicyEngine) ->
 
     said = await asyncio.gather(*(defects(policy) for policy in policies.values()))
     return {key: "; ".join(whys) for key, whys in zip(policies, said, strict=True) if whys}
+
+
+def _decider(found: Entry, libraries: tuple[str, ...]) -> Policy:
+    """Return what is to be checked of a text; a group decides by each of its rules."""
+    policy, rules = policy_of(found, libraries), sorted(rules_of(found.text))
+    if found.kind is not Kind.GROUP or not rules:
+        return policy
+    return msgspec.structs.replace(policy, rule=rules[0])
 
 
 def _user_of(library: Entry, libraries: Sequence[str]) -> Policy:

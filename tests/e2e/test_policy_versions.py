@@ -35,6 +35,33 @@ if TYPE_CHECKING:
 ENDS: Final = ("Completed", "Failed")
 KEY: Final = "any_mine.rego"
 MANY: Final = 120
+LIBRARY: Final = "import data.lib.sizes\n\nallow if input.target_replicas < sizes.most"
+NAMED: Final = {
+    "lib_sizes.rego": "package lib.sizes\n\nmost := 100\n",
+    "scale_deployment_small.rego": inline(LIBRARY, package="precondition.scale_deployment.small"),
+    "short.rego": inline("allow := true", package="precondition.scale_deployment"),
+    "scale_deployment_preconditions.rego": inline(
+        "enough := true\n\nplenty := false", package="precondition.scale_deployment"
+    ),
+    "any_anywhere.rego": inline("allow := true", package="precondition.any.anywhere"),
+}
+"""A version with a library, and a policy for each form of a key."""
+REFERENCES: Final = {
+    "small": None,
+    "anywhere": None,
+    "by-type": "small.rego",
+    "by-short-key": "short.rego",
+    "by-key": "scale_deployment_small.rego",
+    "by-rule": "configmap:scale_deployment_preconditions:enough",
+    "by-rule-of-key": "configmap:scale_deployment_preconditions.rego:enough",
+    "allow-of-key": "configmap:scale_deployment_small.rego:allow",
+    "inline": inline(LIBRARY),
+}
+FALSE_REFERENCES: Final = {
+    "no-rule": "configmap:scale_deployment_preconditions:nothing",
+    "no-key": "nothing.rego",
+    "a-library": "lib_sizes.rego",
+}
 BETWEEN: Final = 2
 """Workflows that run while two write at once."""
 LOADED_WITHIN_S: Final = 5.0
@@ -121,6 +148,24 @@ def test_row_86_89_a_new_version_counts_at_once_and_a_bad_one_never(
     for service in FOLLOWERS:
         assert running.metrics(service)['mendflow_policy_reloads_total{result="refused"}'] == 1
         assert [line["event"] for line in running.lines(service)].count("started") == 1
+
+
+def test_row_86_every_way_to_refer_to_a_policy_means_one(space: Kubectl, running: Services) -> None:
+    put_policies(space, "named", NAMED)
+    wait_said(running, "named-", "policies changed")
+    step = before(
+        scale("a", "web", 2), *(condition(kind, rego) for kind, rego in REFERENCES.items())
+    )
+
+    ended = done(space, workflow("referring", [step]))
+
+    assert ended["status"]["phase"] == "Completed"
+    found = results(ended, "a")
+    assert {kind: found[kind]["passed"] for kind in found} == dict.fromkeys(REFERENCES, True)
+    for kind, rego in FALSE_REFERENCES.items():
+        name = f"referring-{kind}"
+        refused = done(space, workflow(name, [before(scale("a", "web", 2), condition(kind, rego))]))
+        assert refused["status"]["reason"] == "InvalidPolicy", name
 
 
 def test_row_86_a_step_that_waits_is_looked_at_again_with_the_new_version(

@@ -73,6 +73,8 @@ async def test_what_is_loaded_is_asked_first() -> None:
     assert isinstance(await loaded(data, {}, engine=reader), Library)
     by_name = {policy.name: policy for policy in reader.asked}
     assert set(by_name) == set(data)
+    assert by_name["safety_mine.rego"].rule == "allow"
+    assert by_name["any_preconditions.rego"].rule == "one"
     assert data["lib_mine.rego"] in by_name["safety_mine.rego"].libraries
     assert by_name["lib_mine.rego"].libraries == (data["lib_mine.rego"],)
 
