@@ -7,6 +7,7 @@ import msgspec
 
 from services.planner.adjustments import Adjustments
 from services.planner.approvals import Approvals
+from services.planner.baselines import Baselines, baselines_of
 from services.planner.conditions import unusable_policies
 from services.planner.core.adjusting import revised
 from services.planner.core.approving import needed
@@ -64,9 +65,10 @@ class Planner:
         began = self._context.clock.now()
         remediation = await remediation_of(self._context.cluster, view.workflow)
         unusable = await unusable_policies(self._context.checker, view.workflow)
+        baselines = await baselines_of(self._context, view.workflow)
 
         def decide(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            return self._decide(workflow, remediation, unusable, began=began)
+            return self._decide(workflow, remediation, unusable, baselines, began=began)
 
         saved = await self._context.workflows.update(
             key.namespace, key.name, key.uid, decide, view=view
@@ -92,6 +94,7 @@ class Planner:
         workflow: WorkflowExecution,
         remediation: Remediation,
         unusable: Unusable,
+        baselines: Baselines,
         *,
         began: datetime,
     ) -> WorkflowStatus | None:
@@ -119,6 +122,7 @@ class Planner:
         plan = msgspec.structs.replace(
             make_plan(workflow),
             remediation=remediation.data,
+            baselines=dict(baselines),
             policy_revision=checker.revision if checker else "",
         )
         late = planning_defect(self._context.clock.now() - began, limits.planning_timeout)

@@ -66,6 +66,10 @@ class ExecutionPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         dict[str, Any],
         Meta(description="Data of the RemediationRequest as planned with, for expressions."),
     ] = {}
+    baselines: Annotated[
+        dict[str, Annotated[int, Meta(ge=0)]],
+        Meta(max_length=100, description="Replicas of Deployments to scale, as planned with."),
+    ] = {}
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

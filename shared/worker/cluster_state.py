@@ -93,7 +93,13 @@ class ClusterReader:
         pods, room, secrets = await asyncio.gather(
             self._pods(live), self._room(fresh=fresh), self._pull_secrets(step, live)
         )
-        seen = Seen(deployment=live, pods=pods, room=room, pull_secrets=secrets)
+        seen = Seen(
+            deployment=live,
+            baseline=_baseline(workflow, wanted),
+            pods=pods,
+            room=room,
+            pull_secrets=secrets,
+        )
         return condition_input(wanted, seen, namespace=namespace)
 
     async def safety_input(
@@ -197,6 +203,11 @@ class ClusterReader:
 
     async def _read_held(self) -> dict[str, Amount]:
         return reserved((await self._cluster.list(POD)).items)
+
+
+def _baseline(workflow: WorkflowExecution, wanted: Asked) -> int | None:
+    plan = workflow.status.execution_plan
+    return plan.baselines.get(wanted.target.name) if plan and wanted.target else None
 
 
 def _asks_of_secrets(step: Step) -> bool:

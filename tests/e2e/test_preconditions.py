@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.support.control import claimed, executions, in_phase, release, step_names, steps_of
 from tests.support.control import condition as condition_of
-from tests.support.control import executions, in_phase, step_names, steps_of
 from tests.support.guarded import (
     ENDLESS,
     NO,
@@ -23,7 +23,7 @@ from tests.support.guarded import (
 from tests.support.kubectl import Kubectl, Object, eventually
 from tests.support.namespaces import fresh_namespace
 from tests.support.services import Services
-from tests.support.workflows import deployment, image, notify, scale, workflow
+from tests.support.workflows import deployment, image, notify, scale, wait_available, workflow
 
 if TYPE_CHECKING:
     from deploy.local.cluster import LocalCluster
@@ -172,8 +172,6 @@ def _of_answers() -> list[Object]:
 
 
 def _of_policies() -> list[Object]:
-    expecting = scale("a", "web", 2)
-    expecting["parameters"]["scaleDeployment"]["expectedReplicas"] = 2
     scaled = scale("a", "web", 2)
     scaled["parameters"]["scaleDeployment"]["expectedReplicas"] = 7
     return [
@@ -182,7 +180,7 @@ def _of_policies() -> list[Object]:
         _checked("fits", scale("a", "small", 2), "cluster_capacity_available"),
         _checked("fits-not-in-all", scale("a", "large", 8), "cluster_capacity_available"),
         _checked("fits-on-no-node", scale("a", "huge", 1), "cluster_capacity_available"),
-        _checked("as-planned", expecting, "current_replicas_match"),
+        _checked("as-planned", scale("a", "web", 2), "current_replicas_match"),
         _checked("scaled-by-hand", scaled, "replicas_match"),
         _checked("pulls", scale("a", "pulls", 0), "image_pull_secrets_valid"),
         _checked("pulls-plain", scale("a", "pulls-plain", 0), "image_pull_secrets_valid"),
@@ -302,6 +300,22 @@ def test_row_79_shipped_preconditions_on_live_deployments(
     assert list(verdicts(ended[fails], "a").values()) == [(True, False)]
     assert ended[fails]["status"]["phase"] == "Failed"
     assert why in steps_of(ended[fails])["a"]["message"]
+
+
+def test_row_79_replicas_are_compared_with_those_at_planning(space: Kubectl) -> None:
+    space.apply(deployment("moved", replicas=0))
+    unmoved = before(scale("b", "moved", 0, "a"), condition("replicas_match", timeout=SHORT))
+    space.apply(workflow("moved", [wait_available("a", "moves"), unmoved]))
+    claimed(space, "moved", "a")
+
+    space.ok("scale", "deployment/moved", "--replicas=1")
+    release(space, "moves")
+    done = space.wait_phase("moved", *ENDS)
+
+    assert done["status"]["executionPlan"]["baselines"] == {"moved": 0}
+    assert results(done, "b")["replicas_match"]["errorMessage"] == (
+        "the deployment has 1 replicas where 0 were expected"
+    )
 
 
 def test_row_80_memory_that_nodes_report_in_ki_is_understood(

@@ -38,6 +38,7 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
     "planner": {
         OWNER,
         Right("get", "remediation.kubernaut.io", "remediationrequests"),  # on that way only
+        Right("get", "apps", "deployments"),  # only where a step has preconditions
         Right("create", AIAR, "aiapprovalrequests"),  # when a plan needs a person
         Right("get", AIAR, "aiapprovalrequests"),
         Right("expire", AIAR, "aiapprovalrequests"),  # asked by admission, never a request

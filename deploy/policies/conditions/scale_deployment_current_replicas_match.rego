@@ -11,9 +11,14 @@ allow if {
 	input.current_replicas == input.expected_baseline
 }
 
-error_message := sprintf(
-	"the deployment has %v replicas where %v were expected",
-	[input.current_replicas, input.expected_baseline],
-) if {
+error_message contains msg if {
 	not allow
+	msg := sprintf(
+		"the deployment has %v replicas where %v were expected",
+		[input.current_replicas, input.expected_baseline],
+	)
+}
+
+error_message contains "it is not known how many replicas to expect; set expectedReplicas" if {
+	not is_number(input.expected_baseline)
 }

@@ -20,5 +20,10 @@ test_nothing_is_not_the_same_as_nothing if {
 
 test_the_reason_names_both if {
 	wanted := "the deployment has 5 replicas where 3 were expected"
-	error_message == wanted with input.current_replicas as 5 with input.expected_baseline as 3
+	error_message == {wanted} with input.current_replicas as 5 with input.expected_baseline as 3
+}
+
+test_the_reason_says_that_nothing_is_expected if {
+	wanted := "it is not known how many replicas to expect; set expectedReplicas"
+	error_message == {wanted} with input.current_replicas as 5
 }

@@ -165,6 +165,7 @@ def _accepted(
         make_plan(candidate, revision=before.revision + 1),
         adjustments=[*before.adjustments, adjustment.name],
         remediation=before.remediation,
+        baselines=before.baselines,
         policy_revision=before.policy_revision,
     )
     known = {step.name: step for step in workflow.status.steps}

@@ -34,6 +34,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     deployment: Object | None
     """None when there is none of that name, or the action is not about one."""
+    baseline: int | None = None
+    """Replicas that it had when the workflow was planned; None when nobody noted them."""
     pods: Sequence[Object]
     room: Room | None = None
     """None when capacity was not asked for: then no key speaks of it."""
@@ -65,19 +67,23 @@ def condition_input(asked: Asked, seen: Seen, *, namespace: str) -> dict[str, An
         "deployment_name": target.name if target and target.kind == DEPLOYMENT.kind else "",
         "deployment_found": live is not None,
         "current_replicas": current,
-        "expected_baseline": current
-        if asked.expected_replicas is None
-        else asked.expected_replicas,
         "target_replicas": wanted,
         "additional_replicas": max(0, wanted - current),
         "conditions": conditions,
         "deployment_available": conditions["Available"],
+        **_expected(asked, seen),
         **pod_facts(seen.pods),
         **_needs(live),
         **_room(live, seen.room),
         **_secrets(seen.pull_secrets),
     }
     return bounded(data)
+
+
+def _expected(asked: Asked, seen: Seen) -> dict[str, int]:
+    """Return how many replicas there are to be before the step, if anybody said so."""
+    found = seen.baseline if asked.expected_replicas is None else asked.expected_replicas
+    return {} if found is None else {"expected_baseline": found}
 
 
 def _needs(live: Object | None) -> dict[str, str]:

@@ -191,7 +191,7 @@ async def test_who_stops_waiting_does_not_take_the_answer_from_others(
 async def test_what_may_not_be_read_is_an_error_and_is_asked_again(
     connect: Open, kubectl: Kubectl, clock: SetClock, lists: Counter[str]
 ) -> None:
-    reader = ClusterReader(await connect("planner"), clock)
+    reader = ClusterReader(await connect("watcher"), clock)
 
     with pytest.raises(PermanentError, match="forbidden"):
         await _seen(reader, kubectl)

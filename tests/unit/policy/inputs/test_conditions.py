@@ -39,7 +39,9 @@ def test_a_scale_sees_its_deployment_and_the_room_for_more() -> None:
     nodes = [node("n1", memory="8388608Ki"), node("n2", labels={"disk": "ssd"})]
     room = Room(nodes=nodes, held=reserved(pods))
 
-    data = condition_input(SCALE, Seen(deployment=live, pods=pods, room=room), namespace="default")
+    seen = Seen(deployment=live, baseline=2, pods=pods, room=room)
+
+    data = condition_input(SCALE, seen, namespace="default")
 
     assert data == {
         "action": "scale_deployment",
@@ -93,11 +95,19 @@ def test_row_79_the_replicas_that_a_step_expects_are_the_baseline() -> None:
         ),
         namespace="default",
     )
-    seen = Seen(deployment=deployment(replicas=2), pods=[])
+    seen = Seen(deployment=deployment(replicas=2), baseline=2, pods=[])
 
     data = condition_input(expecting, seen, namespace="default")
 
     assert (data["current_replicas"], data["expected_baseline"]) == (2, 3)
+
+
+def test_row_79_else_it_is_what_was_noted_at_planning() -> None:
+    noted = Seen(deployment=deployment(replicas=5), baseline=2, pods=[])
+    nothing = Seen(deployment=deployment(replicas=5), pods=[])
+
+    assert condition_input(SCALE, noted, namespace="default")["expected_baseline"] == 2
+    assert "expected_baseline" not in condition_input(SCALE, nothing, namespace="default")
 
 
 def test_what_does_not_scale_keeps_its_replicas() -> None:
