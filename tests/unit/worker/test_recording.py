@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from shared.bus.jetstream import JetStreamBus
 from shared.clock import SystemClock
 from shared.contracts.subjects import Service
 from shared.errors import MendflowError, PermanentError, TransientError
 from shared.policy.port import Failure, Verdict
+from shared.settings import Settings
 from shared.telemetry.policies import PolicyMetrics
 from shared.telemetry.redaction import REDACTED
 from shared.worker.recording import (
@@ -21,6 +23,7 @@ from shared.worker.recording import (
     LookRecorder,
     verdict_on,
 )
+from shared.worker.running import Process
 from tests.support.builders import make_workflow, scale_step
 from tests.support.recording import NOISE, KeepingBus, verdict
 
@@ -223,3 +226,23 @@ def test_the_text_of_a_policy_is_never_recorded(
 
     assert (found.reference, found.is_inline) == (reference, is_inline)
     assert (found.reasons, found.failure) == (("a", "b"), "PolicyTimeout")
+
+
+@pytest.mark.parametrize(
+    ("service", "wanted", "records"),
+    [
+        (Service.ORCHESTRATOR, True, True),
+        (Service.MONITOR, True, True),
+        (Service.ROLLBACK, True, True),
+        (Service.PLANNER, True, False),
+        (Service.EXECUTOR, True, False),
+        (Service.MONITOR, False, False),
+    ],
+)
+async def test_only_services_that_ask_policies_record_and_only_if_that_is_wanted(
+    service: Service, wanted: bool, records: bool
+) -> None:
+    process = Process(Settings(record_policy_inputs=wanted))
+    bus = JetStreamBus("nats://nowhere", name="t", service=service, clock=SystemClock())
+
+    assert (process._recorder(service, bus) is not None) is records
