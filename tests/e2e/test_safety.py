@@ -96,7 +96,8 @@ def test_row_72_a_protected_namespace_is_left_alone(
     assert said["message"] == f"step a: {why}"
     assert told(protected, "denied", "PolicyViolation") == f"step a: {why}"
     assert done["status"]["message"] == f"step a failed: {why}"
-    denied = 'policy_denials_total{action="scale_deployment",answered="true"}'
+    labels = 'action="scale_deployment",answered="true",policy="safety_namespaces.rego"'
+    denied = f"policy_denials_total{{{labels}}}"
     assert module_services.metrics("orchestrator")[denied] >= 1
 
 
