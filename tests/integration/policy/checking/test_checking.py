@@ -1,6 +1,6 @@
 """What services hear about a step: policies in force, on an input, in real workers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -22,6 +22,7 @@ from shared.errors import PermanentError
 from shared.policy.engine import WorkerEngine
 from shared.policy.library import Library, LivePolicies
 from shared.policy.loading import loaded
+from shared.policy.port import Policy, Verdict
 from shared.policy.shipped import defaults
 from shared.telemetry.policies import PolicyMetrics
 from shared.worker.checking import PolicyChecker
@@ -69,6 +70,25 @@ class Given:
         return self.data
 
 
+class Interrupted:
+    """The engine, after each answer of which another version comes in force."""
+
+    def __init__(
+        self, engine: WorkerEngine, live: LivePolicies, versions: Sequence[Library]
+    ) -> None:
+        self._engine = engine
+        self._live = live
+        self._versions = iter(versions)
+
+    async def decide(self, policy: Policy, data: dict[str, Any], *, tenant: str) -> Verdict:
+        verdict = await self._engine.decide(policy, data, tenant=tenant)
+        self._live.swap(next(self._versions))
+        return verdict
+
+    async def defects(self, policy: Policy) -> tuple[str, ...]:
+        return await self._engine.defects(policy)
+
+
 class Asked:
     """A checker, and what it depends on."""
 
@@ -83,6 +103,14 @@ class Asked:
             inputs=self.given,
             metrics=PolicyMetrics(self.registry),
         )
+
+    async def version(self, word: str) -> Library:
+        """Return a version in which each of two policies says this word, and does not hold."""
+        rules = f'import rego.v1\ndefault allow := false\nerror_message := "{word}"\n'
+        texts = {f"any_{n}.rego": f"package precondition.any.{n}\n{rules}" for n in ("p", "q")}
+        library = await loaded(texts, {"version": word}, engine=self.engine)
+        assert isinstance(library, Library), library
+        return library
 
     async def guard(self, **texts: str) -> None:
         """Put nothing but these safety policies in force."""
@@ -139,6 +167,24 @@ async def test_row_78_after_a_required_one_that_does_not_hold_nothing_is_evaluat
     assert [(r.evaluated, r.passed) for r in results] == [(True, True), (True, False), (False,) * 2]
     assert results[1].error_message == 'n is 1, "quoted"'
     assert {r.policy_revision for r in results} == {defaults().revision}
+
+
+async def test_row_88_one_version_answers_for_all_conditions_of_a_step(asked: Asked) -> None:
+    old, new = await asked.version("old"), await asked.version("new")
+    asked.live.swap(old)
+    checker = PolicyChecker(
+        engine=Interrupted(asked.engine, asked.live, [new, new]),
+        policies=asked.live,
+        inputs=asked.given,
+        metrics=PolicyMetrics(CollectorRegistry()),
+    )
+    conditions = [StepCondition(type=n, description="d", required=False) for n in ("p", "q")]
+    step = msgspec.structs.replace(scale_step("a"), pre_conditions=conditions)
+
+    results = await checker.check(make_workflow([step]), step, "precondition", fresh=True)
+
+    assert asked.live.current is new
+    assert [(r.error_message, r.policy_revision) for r in results] == [("old", old.revision)] * 2
 
 
 async def test_row_77_optional_ones_are_all_evaluated(asked: Asked) -> None:
