@@ -10,7 +10,9 @@ from shared.workflow import durations
 TRANSIENT: Final = frozenset(
     {ErrorType.TIMEOUT, ErrorType.RESOURCE_CONFLICT, ErrorType.RESOURCE_QUOTA_EXCEEDED}
 )
-"""What may go away by itself. An unknown outcome is shown to people, never tried again."""
+"""What may go away by itself."""
+FINAL: Final = frozenset({ErrorType.UNKNOWN_ERROR, ErrorType.CANCELLED})
+"""Its change may have been made: shown to people, never tried again (S2)."""
 LONGEST_WAIT: Final = timedelta(hours=1)
 _LARGEST_EXPONENT: Final = 100
 """Beyond it a wait is an hour anyway, and a float ends somewhere."""
@@ -43,6 +45,6 @@ def retry_time(
         ended: when it failed.
     """
     retryable = error in policy.retryable_errors if policy.retryable_errors else error in TRANSIENT
-    if not retryable or attempt > policy.max_retries:
+    if not retryable or error in FINAL or attempt > policy.max_retries:
         return None
     return ended + delay(policy, attempt)

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     INVALID_DEPENDENCY = "InvalidDependency"
     CIRCULAR_DEPENDENCY = "CircularDependency"
     INVALID_DURATION = "InvalidDuration"
+    INVALID_RETRY_POLICY = "InvalidRetryPolicy"
     TOO_MANY_STEPS = "TooManySteps"
     GRAPH_TOO_DEEP = "GraphTooDeep"
     UNSUPPORTED_FIELD = "UnsupportedField"

@@ -20,6 +20,7 @@ from services.planner.core.conditions import (
 from services.planner.core.defects import DEFINITION, Defect, Reason, step_path
 from services.planner.core.graph import batches, build_graph, cycles, dependencies
 from services.planner.core.references import reference_defects
+from services.planner.core.retrying import retry_defects
 from services.planner.core.timeouts import deadline_defects, duration_defects
 from services.planner.core.unsupported import unsupported_in_spec, unsupported_in_step
 from shared.api.enums import ExecutionMode
@@ -67,6 +68,7 @@ def validate(
         found += action_defects(step, namespace=workflow.metadata.namespace)
         found += undo_defects(step, namespace=workflow.metadata.namespace)
         found += duration_defects(step, longest_undo=longest_undo)
+        found += retry_defects(step)
         found += condition_defects(step, unusable)
         found += unsupported_in_step(step)
     found += deadline_defects(spec)

@@ -218,6 +218,24 @@ def test_a_defect_of_the_dependency_map(mapped: dict[str, list[str]], path: str)
     assert (defect.path, defect.reason) == (path, Reason.INVALID_DEPENDENCY)
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("timeouts", "there is no error type 'timeouts'; there are: "),
+        ("unknown_error", "unknown_error is never tried again"),
+        ("cancelled", "cancelled is never tried again"),
+    ],
+)
+def test_errors_that_cannot_be_retried_are_refused(error: str, message: str) -> None:
+    policy = RetryPolicy(retryable_errors=["timeout", error])
+
+    [defect] = validate(make_workflow([with_(scale_step("a"), retry_policy=policy)]))
+
+    assert defect.path == f"{ROOT}.steps[a].retryPolicy.retryableErrors"
+    assert defect.reason is Reason.INVALID_RETRY_POLICY
+    assert defect.message.startswith(message)
+
+
 def test_limits_are_configurable() -> None:
     workflow = make_workflow(chain(4))
 

@@ -68,6 +68,15 @@ def test_named_errors_are_retried_instead_of_the_transient_ones() -> None:
     assert retry_time(policy, attempt=1, error=ErrorType.TIMEOUT, ended=NOW) is None
 
 
+@pytest.mark.parametrize("error", [ErrorType.UNKNOWN_ERROR, ErrorType.CANCELLED])
+def test_a_change_that_may_have_been_made_is_not_tried_again_even_when_named(
+    error: ErrorType,
+) -> None:
+    policy = msgspec.structs.replace(POLICY, retryable_errors=[str(error)])
+
+    assert retry_time(policy, attempt=1, error=error, ended=NOW) is None
+
+
 def test_nothing_is_retried_unless_somebody_asked_for_it() -> None:
     step = scale_step("a")
 
