@@ -38,6 +38,8 @@ class Compiled:
         self._notes = f"{where}/{frame['notes']}" if frame["notes"] else ""
         self._is_deny = bool(frame["is_deny"])
         self._interpreter = Interpreter()
+        # A function that fails would be undefined, which `not` and a default make true.
+        self._interpreter.strict_built_in_errors = True
         for number, text in enumerate((frame["module"], *frame["libraries"])):
             self._interpreter.add_module(f"module{number}", text)
         self._bundle: Bundle = self._interpreter.build(

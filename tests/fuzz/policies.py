@@ -93,6 +93,7 @@ def _damaged(chance: random.Random, made: Policy) -> Policy:
 def allowed_by_itself(made: Policy, data: dict[str, Any]) -> bool:
     """Return whether an interpreter of our own finds the rule true, and no reason to deny."""
     interpreter = Interpreter()
+    interpreter.strict_built_in_errors = True
     try:
         interpreter.add_module("m", made.module)
         interpreter.set_input(_written(data))

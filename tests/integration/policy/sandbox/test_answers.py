@@ -46,6 +46,31 @@ async def test_row_81_undefined_error_and_non_boolean_do_not_allow(
     assert set(workers) <= set(engine.pids)
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "allow if not units.parse_bytes(input.garbage)",
+        "allow if not to_number(input.garbage)",
+        "allow if not upper(input.n)",
+        "allow if not 1 / (input.n - 1)",
+        "allow if not input.n + input.garbage",
+        "default allow := true\nallow := false if units.parse_bytes(input.garbage) < 100",
+        "default allow := true\nallow := false if allow",
+        "allow if not [1 | 1 / 0 == 1][0]",
+        "allow if not broken\nbroken := true if upper(input.n) == 1",
+        "allow if broken == false\ndefault broken := false\nbroken if count(input.n) > 1",
+        "allow if { not input.missing; every x in [1] { not to_number(input.garbage) } }",
+        'allow := false if input.n == upper(1)\nelse := true if input.garbage == "x1"',
+        "allow if not f(input.n)\nf(x) := upper(x)",
+        "allow if count({x | x := upper(input.n)}) == 0",
+    ],
+)
+async def test_no_function_that_fails_allows(engine: WorkerEngine, rules: str) -> None:
+    verdict = await engine.decide(policy(rules), {"n": 1, "garbage": "x1"}, tenant="t")
+
+    assert (verdict.allowed, verdict.failure) == (False, Failure.ERROR)
+
+
 async def test_a_rule_of_another_package_does_not_allow(engine: WorkerEngine) -> None:
     wrong = Policy(name="x", package=PACKAGE, module="package other\nallow := true\n")
 
