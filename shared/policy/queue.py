@@ -4,6 +4,9 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
+
+_TOO_MANY: Final = "too many evaluations wait already"
 
 
 class OverloadedError(Exception):
@@ -43,9 +46,10 @@ class FairQueue:
         if self._free and not self._waiting:
             self._free -= 1
             return
-        own = self._waiting.get(tenant, ())
-        if self.waiting >= self._longest or len(own) >= self._longest_of_one:
-            raise OverloadedError("too many evaluations wait already")
+        own = len(self._waiting.get(tenant, ()))
+        is_full = self.waiting >= self._longest and not self._made_room(own)
+        if is_full or own >= self._longest_of_one:
+            raise OverloadedError(_TOO_MANY)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant, deque()).append(turn)
         try:
@@ -57,10 +61,24 @@ class FairQueue:
                 raise OverloadedError("no worker became free in time") from None
             raise
 
+    def _made_room(self, own: int) -> bool:
+        """Send away the last of the tenant that has most, where that is more than one's own."""
+        tenant, line = max(self._waiting.items(), key=lambda each: len(each[1]))
+        if len(line) <= own + 1:
+            return False
+        last = line[-1]
+        self._remove(tenant, last)
+        if not last.done():
+            last.set_exception(OverloadedError(_TOO_MANY))
+        return True
+
     def _leave(self, tenant: str, turn: asyncio.Future[None]) -> None:
-        if turn.done() and not turn.cancelled():
+        if turn.done() and not turn.cancelled() and not turn.exception():
             self._give()
-            return
+        else:
+            self._remove(tenant, turn)
+
+    def _remove(self, tenant: str, turn: asyncio.Future[None]) -> None:
         line = self._waiting.get(tenant)
         if line and turn in line:
             line.remove(turn)

@@ -20,7 +20,7 @@ _TO_ESCAPE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
 class FailedError(Exception):
-    """A rule has no value because it conflicts with itself, or cannot be evaluated."""
+    """A rule has no value because it conflicts with itself, or cannot be evaluated; says why."""
 
 
 class Compiled:
@@ -51,15 +51,18 @@ class Compiled:
     def evaluated(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return the kind of value that the rule has, and what else is said where it matters."""
         self._interpreter.set_input(_as_written(data))
-        answer: dict[str, Any] = {"value": self._value()}
+        try:
+            answer: dict[str, Any] = {"value": self._value()}
+        except FailedError as error:
+            return {"value": "error", "why": str(error)}
         is_true = answer["value"] == "true"
         try:
             if not is_true or self._is_deny:
                 answer["reasons"] = self._said(self._reasons)
             if is_true and self._notes:
                 answer["notes"] = self._said(self._notes)
-        except FailedError:
-            answer["failed"] = True
+        except FailedError as error:
+            answer |= {"failed": True, "why": str(error)}
         return answer
 
     def _value(self) -> str:
@@ -71,8 +74,6 @@ class Compiled:
             if rego_shared.rego_node_type(node) != NodeKind.Boolean:
                 return "other"
             return "true" if rego_shared.rego_node_value(node) == "true" else "false"
-        except FailedError:
-            return "error"
         finally:
             rego_shared.rego_free_output(output)
 
@@ -112,16 +113,24 @@ def _only_term(output: Any) -> Any:
     Raises:
         FailedError: there is neither. Recursion, for one, is told by `ok` to be fine.
     """
-    if not rego_shared.rego_output_ok(output):
-        raise FailedError
     node = rego_shared.rego_output_node(output)
+    if not rego_shared.rego_output_ok(output):
+        raise FailedError(_why(node))
     if rego_shared.rego_node_type(node) == NodeKind.Undefined:
         return None
     for kind in (NodeKind.Results, NodeKind.Result, NodeKind.Terms):
         if rego_shared.rego_node_type(node) != kind or not rego_shared.rego_node_size(node):
-            raise FailedError
+            raise FailedError(_why(node))
         node = rego_shared.rego_node_get(node, 0)
     return _inner(node)
+
+
+def _why(node: Any) -> str:
+    """Return the first error that a node says, or nothing."""
+    if rego_shared.rego_node_type(node) == NodeKind.ErrorSeq and rego_shared.rego_node_size(node):
+        node = rego_shared.rego_node_get(node, 0)
+    found = _ERROR.search(rego_shared.rego_node_json(node))
+    return _shortened(found[1]) if found else ""
 
 
 def _inner(node: Any) -> Any:

@@ -15,12 +15,15 @@ from rich.console import Console
 from shared.clock import SystemClock
 from shared.policy.engine import WorkerEngine
 from shared.policy.port import Policy
+from tests.perf import neighbours
 from tests.perf.figures import Figure, Report, p50_and_p99, to_table
 from tests.support.rego import PACKAGE, policy
 
 EVALUATIONS: Final = 2000
 WORKERS: Final = 2
 AT_ONCE: Final = 8
+ROUNDS: Final = 3
+"""Of what a hostile workflow costs others, each with a new one."""
 MEASURED: Final = policy(
     "default allow := false\n"
     "allow if { input.deployment_found; input.running_pods >= input.target_replicas }\n"
@@ -58,11 +61,13 @@ async def measured() -> list[Figure]:
         began = time.perf_counter()
         await asyncio.gather(*(_many(engine, EVALUATIONS // AT_ONCE) for _ in range(AT_ONCE)))
         per_second = EVALUATIONS / (time.perf_counter() - began)
+    beside = await _beside()
     first = [_first(_another(number)) for number in range(EVALUATIONS // 10)]
     kept, new_kept = "a kept interpreter in this process", "a new interpreter in this process"
     return [
         *p50_and_p99("policy", ours, own, raw_means=kept),
         *p50_and_p99("policy, first time", new, first, raw_means=new_kept),
+        *beside,
         Figure(
             name="policies",
             unit="evaluations/s",
@@ -71,6 +76,20 @@ async def measured() -> list[Figure]:
             raw_means=f"{kept}, one at a time",
         ),
     ]
+
+
+async def _beside() -> list[Figure]:
+    """Return what fifty honest workflows wait beside a hostile one, and without it."""
+    async with WorkerEngine(clock=SystemClock(), workers=WORKERS, wait_s=60) as engine:
+        rounds = [
+            await neighbours.measured(engine, number=number, seconds=5) for number in range(ROUNDS)
+        ]
+    return p50_and_p99(
+        "policy, beside a hostile workflow",
+        [each for waits in rounds for each in waits.beside],
+        [each for waits in rounds for each in waits.alone],
+        raw_means=f"the same {neighbours.HONEST} workflows without it",
+    )
 
 
 def _in_process() -> Sequence[float]:

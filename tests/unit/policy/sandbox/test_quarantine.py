@@ -75,3 +75,23 @@ def test_no_more_are_known_than_may_be(quarantine: Quarantine) -> None:
         quarantine.strike(str(number))
 
     assert len(quarantine._records) == 4096
+
+
+def test_one_strike_makes_suspect_until_it_is_long_ago(quarantine: Quarantine, clock: Told) -> None:
+    quarantine.strike("a")
+    quarantine.behaved("a")
+
+    assert quarantine.is_suspect("a")
+    assert not quarantine.is_suspect("b")
+    clock.at += WINDOW_S
+    assert not quarantine.is_suspect("a")
+
+
+def test_how_many_strikes_it_takes_can_be_told(clock: Told) -> None:
+    patient = Quarantine(clock, strikes=10)
+    for _ in range(9):
+        patient.strike("a")
+
+    assert not patient.rests_s("a")
+    patient.strike("a")
+    assert patient.rests_s("a") == REST_S

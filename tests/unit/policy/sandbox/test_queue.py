@@ -69,3 +69,30 @@ async def test_who_leaves_gives_the_place_on() -> None:
 
     assert seen == ["b"]
     await turn(line, "c", seen)
+
+
+async def test_who_has_most_gives_way_where_too_many_wait() -> None:
+    line, seen = queue(longest=4), list[str]()
+    async with asyncio.TaskGroup() as group, line.place("x"):
+        many = [asyncio.create_task(turn(line, "many", seen)) for _ in range(4)]
+        await all_waiting(line, 4)
+        group.create_task(turn(line, "one", seen))
+        with pytest.raises(OverloadedError):
+            await many[-1]
+
+    await asyncio.gather(*many[:-1])
+    assert seen == ["many", "one", "many", "many"]
+    assert line.waiting == 0
+    await turn(line, "x", seen)
+
+
+async def test_nobody_gives_way_to_who_has_as_much() -> None:
+    line, seen = queue(longest=2), list[str]()
+    async with asyncio.TaskGroup() as group, line.place("x"):
+        for tenant in "ab":
+            group.create_task(turn(line, tenant, seen))
+        await all_waiting(line, 2)
+        with pytest.raises(OverloadedError):
+            await turn(line, "a", seen)
+
+    assert seen == ["a", "b"]
