@@ -9,12 +9,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from regopy import Interpreter
 from rich.console import Console
 
 from shared.clock import SystemClock
 from shared.policy.engine import WorkerEngine
 from shared.policy.port import Policy
+from shared.policy.worker_rego import Compiled
 from tests.perf import neighbours
 from tests.perf.figures import Figure, Report, p50_and_p99, to_table
 from tests.support.rego import PACKAGE, policy
@@ -52,7 +54,7 @@ def main() -> int:
 
 async def measured() -> list[Figure]:
     """Return latency and throughput of the engine, beside the interpreter's own."""
-    own = _in_process()
+    own, compiled = _in_process(), _compiled_in_process()
     async with WorkerEngine(clock=SystemClock(), workers=WORKERS) as engine:
         for _ in range(AT_ONCE):
             await _many(engine, AT_ONCE)
@@ -66,6 +68,12 @@ async def measured() -> list[Figure]:
     kept, new_kept = "a kept interpreter in this process", "a new interpreter in this process"
     return [
         *p50_and_p99("policy", ours, own, raw_means=kept),
+        *p50_and_p99(
+            "policy, beside its program",
+            ours,
+            compiled,
+            raw_means="what a worker does, in this process",
+        ),
         *p50_and_p99("policy, first time", new, first, raw_means=new_kept),
         *beside,
         Figure(
@@ -96,6 +104,17 @@ def _in_process() -> Sequence[float]:
     interpreter = Interpreter()
     interpreter.add_module("m", MEASURED.module)
     return [_asked(interpreter) for _ in range(EVALUATIONS)]
+
+
+def _compiled_in_process() -> Sequence[float]:
+    """Return what a worker takes for the same, without a message to it and back."""
+    kept = Compiled(msgspec.structs.asdict(MEASURED))
+    took: list[float] = []
+    for _ in range(EVALUATIONS):
+        began = time.perf_counter()
+        kept.evaluated(INPUT)
+        took.append(time.perf_counter() - began)
+    return took
 
 
 def _first(made: Policy) -> float:
