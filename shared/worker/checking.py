@@ -6,12 +6,12 @@ version of the policies serves one look at a step, whatever is loaded meanwhile.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from shared.api.parameters import Parameters
-from shared.api.results import ConditionResult, SafetyResult
+from shared.api.results import ConditionResult
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step, StepCondition
 from shared.contracts.recorded import SAFETY, RecordedVerdict
@@ -23,17 +23,19 @@ from shared.policy.library import Stage as LibraryStage
 from shared.policy.port import Policy, PolicyEngine, Verdict
 from shared.telemetry.policies import PolicyMetrics
 from shared.worker.checks import Stage
-from shared.worker.overrides import Requirement, requirement
+from shared.worker.overrides import requirement
 from shared.worker.recording import LookRecorder, verdict_on
+from shared.worker.verdicts import (
+    UNMEASURED,
+    Found,
+    against,
+    asks_what_nothing_measures,
+    judged,
+    result_of,
+    skipped,
+    unsafe,
+)
 from shared.workflow.safety import SafetyAnswer
-
-_MAX_MESSAGE: Final = 256
-_MAX_REASONS: Final = 16
-_MEASURED: Final = "throttled"
-_UNMEASURED: Final = "not evaluated: nothing here measures whether pods are throttled"
-
-
-Found = tuple[Policy, Verdict]
 
 
 class Inputs(Protocol):
@@ -101,14 +103,14 @@ class PolicyChecker:
                 workflow, step, condition, is_precondition=stage == "precondition"
             )
             if any(r.required and not r.passed for r in results):
-                results.append(_skipped(condition, required, library))
+                results.append(skipped(condition, required, library))
                 continue
             policy = library.find(LibraryStage(stage), step.action, condition)
-            if not required.is_required and _asks_what_nothing_measures(policy, data):
-                results.append(_skipped(condition, required, library, why=_UNMEASURED))
+            if not required.is_required and asks_what_nothing_measures(policy, data):
+                results.append(skipped(condition, required, library, why=UNMEASURED))
                 continue
             verdict = await self._evaluated(policy, data, tenant=tenant)
-            result = _result(condition, required, verdict, library)
+            result = result_of(condition, required, verdict, library)
             results.append(result)
             said.append(verdict_on(condition.type, verdict, rego=condition.rego))
             self._tell(workflow, step, stage, result, verdict)
@@ -157,7 +159,7 @@ class PolicyChecker:
             )
         except MendflowError as error:
             unread = f"the target cannot be read: {error}"
-            answer = _unsafe([unread], library, is_answered=False)
+            answer = unsafe([unread], library, is_answered=False)
             self._account_for(answer, step, action, [])
             return answer
         tenant = _tenant(workflow)
@@ -167,7 +169,7 @@ class PolicyChecker:
         found = list(zip(library.safety, verdicts, strict=True))
         said = [verdict_on(policy.name, verdict) for policy, verdict in found]
         self._record(workflow, step, action=action, stage=SAFETY, of=(library, data), said=said)
-        answer = _judged(library, found)
+        answer = judged(library, found)
         self._account_for(answer, step, action, found)
         return answer
 
@@ -179,7 +181,7 @@ class PolicyChecker:
             self._metrics.evaluated(policy.name, verdict.seconds)
         result = answer.result
         if not result.allowed:
-            names = [policy.name for policy, _ in _against(found)]
+            names = [policy.name for policy, _ in against(found)]
             self._metrics.change_denied(names, action, is_answered=answer.is_answered)
             self._log.warning("change denied", step=step, action=action, reasons=result.reasons)
         elif result.notes:
@@ -264,77 +266,3 @@ class PolicyChecker:
 
 def _tenant(workflow: WorkflowExecution) -> str:
     return f"{workflow.metadata.namespace}/{workflow.metadata.name}"
-
-
-def _asks_what_nothing_measures(policy: Policy | str, data: dict[str, Any] | str) -> bool:
-    """Return whether a policy reads a figure of pods that needs metrics, and there are none."""
-    if isinstance(policy, str) or isinstance(data, str) or _MEASURED not in policy.module:
-        return False
-    return any(_MEASURED not in pod for pod in data.get("pods", ()))
-
-
-def _skipped(
-    condition: StepCondition, required: Requirement, library: Library, *, why: str = ""
-) -> ConditionResult:
-    return ConditionResult(
-        condition_type=condition.type,
-        required=required.is_required,
-        evaluated=False,
-        passed=False,
-        error_message=why,
-        policy_revision=library.revision,
-        overridden_by=required.overridden_by,
-    )
-
-
-def _result(
-    condition: StepCondition, required: Requirement, verdict: Verdict, library: Library
-) -> ConditionResult:
-    why = "" if verdict.allowed else "; ".join(verdict.reasons) or "it does not hold"
-    if why and required.overridden_by and not required.is_required:
-        why = f"not required by {required.overridden_by}: {why}"
-    return ConditionResult(
-        condition_type=condition.type,
-        required=required.is_required,
-        evaluated=True,
-        passed=verdict.allowed,
-        error_message=why[:_MAX_MESSAGE],
-        evaluation_time=f"{verdict.seconds:.3f}s",
-        policy_revision=library.revision,
-        attempts=1,
-        overridden_by=required.overridden_by,
-    )
-
-
-def _judged(library: Library, found: Sequence[Found]) -> SafetyAnswer:
-    """Return the answer of all safety policies."""
-    if not found:
-        return _unsafe(["there are no safety policies"], library, is_answered=False)
-    against = _against(found)
-    if against:
-        is_answered = all(verdict.failure is None for _, verdict in against)
-        return _unsafe(_told(against), library, is_answered=is_answered)
-    notes = [f"{policy.name}: {note}" for policy, verdict in found for note in verdict.notes]
-    result = SafetyResult(allowed=True, notes=_bounded(notes), policy_revision=library.revision)
-    return SafetyAnswer(result=result)
-
-
-def _against(found: Sequence[Found]) -> Sequence[Found]:
-    """Return the policies that deny or, if there are none, those that gave no answer."""
-    against = [each for each in found if not each[1].allowed]
-    return [each for each in against if each[1].failure is None] or against
-
-
-def _told(found: Sequence[Found]) -> list[str]:
-    return [f"{policy.name}: {why}" for policy, verdict in found for why in verdict.reasons]
-
-
-def _bounded(texts: Sequence[str]) -> list[str]:
-    return [text[:_MAX_MESSAGE] for text in texts[:_MAX_REASONS]]
-
-
-def _unsafe(reasons: list[str], library: Library, *, is_answered: bool) -> SafetyAnswer:
-    result = SafetyResult(
-        allowed=False, reasons=_bounded(reasons), policy_revision=library.revision
-    )
-    return SafetyAnswer(result=result, is_answered=is_answered)
