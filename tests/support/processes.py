@@ -3,7 +3,7 @@
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,10 +37,10 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def children() -> list[int]:
-    """Return the processes that this one has to answer for, zombies too."""
+def children(*, but: Collection[int] = ()) -> list[int]:
+    """Return the processes that this one has to answer for, zombies too, but for some."""
     lists = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for each in lists for pid in each.read_text().split()]
+    return [pid for each in lists for pid in map(int, each.read_text().split()) if pid not in but]
 
 
 def resident() -> int:

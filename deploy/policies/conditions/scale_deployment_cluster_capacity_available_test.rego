@@ -60,14 +60,6 @@ test_a_pod_fits_on_one_node if {
 		with input.largest_gap_memory as "1Gi"
 }
 
-test_a_unit_nobody_knows if {
-	not allow with input.additional_replicas as 1
-		with input.available_cpu as "lots"
-		with input.required_cpu_per_pod as "1"
-		with input.available_memory as "4Gi"
-		with input.required_memory_per_pod as "1Gi"
-}
-
 test_nothing_known if {
 	not allow with input.additional_replicas as 1
 }

@@ -66,7 +66,10 @@ def test_tests_that_pass(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     [
         ("test_bad if allow\n", "test_bad: FAIL, test_bad is undefined"),
         ('test_bad := "yes"\n', "test_bad: FAIL, test_bad is neither true nor false"),
-        ("test_bad := 1\n\ntest_bad := 2\n", "test_bad: FAIL, failed while it ran"),
+        (
+            "test_bad := 1\n\ntest_bad := 2\n",
+            "test_bad: FAIL, complete rules must not produce multiple outputs",
+        ),
         ("test_bad if {\n\topa.runtime()\n}\n", "ERROR: line 12: opa.runtime is not a function"),
         ("test_bad if {\n", "ERROR: "),
     ],

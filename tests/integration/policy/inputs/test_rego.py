@@ -9,6 +9,9 @@ import pytest
 from shared.clock import SystemClock
 from shared.policy.engine import WorkerEngine
 from shared.policy.inputs.quantities import cpu_text, memory_text, parsed
+from shared.policy.naming import Stage
+from shared.policy.port import Failure
+from shared.policy.shipped import defaults
 from tests.support.rego import policy
 
 
@@ -50,3 +53,22 @@ async def test_a_single_byte_makes_a_difference(engine: WorkerEngine) -> None:
     assert await holds(
         engine, "units.parse_bytes(input.need) > units.parse_bytes(input.room)", pair
     )
+
+
+async def test_a_unit_that_nobody_knows_is_no_room(engine: WorkerEngine) -> None:
+    key = (Stage.PRECONDITION, "scale_deployment", "cluster_capacity_available")
+    given = {
+        "additional_replicas": 1,
+        "available_cpu": "4",
+        "required_cpu_per_pod": "1",
+        "available_memory": "4Gi",
+        "required_memory_per_pod": "1Gi",
+    }
+    capacity = defaults().conditions[key]
+
+    known = await engine.decide(capacity, given, tenant="test")
+    unknown = await engine.decide(capacity, given | {"available_cpu": "lots"}, tenant="test")
+
+    assert known.allowed
+    assert (unknown.allowed, unknown.failure) == (False, Failure.ERROR)
+    assert unknown.reasons[0].startswith("units.parse")

@@ -25,4 +25,4 @@ async def test_one_that_never_loads_in_time_cannot_be_used() -> None:
         second = await engine.defects(policy("allow := true"))
 
     assert first == ("took longer than it may",)
-    assert second[0].startswith("ran out of bounds too often")
+    assert second[0].startswith("the policy ran out of bounds too often")
