@@ -109,6 +109,12 @@ class _Tally:
                 self._taken += 1
                 yield look
 
+    def _named(self, namespace: str) -> list[str]:
+        """Return the workflows that somebody who looked in a namespace may have meant."""
+        names = [name for name, _ in self._workflows.most_common()]
+        near = [name for name in names if name.startswith(f"{namespace}/")]
+        return (near or names)[:_MOST_NAMED]
+
     def nothing(self, selected: Selection, *, without_input: int) -> str:
         """Return why nothing was replayed, and what to do."""
         if without_input:
@@ -120,11 +126,8 @@ class _Tally:
                 " workflow"
             )
         if self._workflows:
-            names = [name for name, _ in self._workflows.most_common(_MOST_NAMED)]
-            return (
-                f"nothing is recorded of {selected.text} in that time; there is of"
-                f" {', '.join(sorted(names))}"
-            )
+            names = ", ".join(sorted(self._named(selected.namespace)))
+            return f"nothing is recorded of {selected.text} in that time; there is of {names}"
         return (
             "nothing is recorded in that time; let a workflow run with services that have"
             " MENDFLOW_RECORD_POLICY_INPUTS on (the default), or look further back with --since"
