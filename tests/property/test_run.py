@@ -178,7 +178,9 @@ def test_a_run_survives_a_person_who_deletes_executions(case: Case) -> None:
     assert not status.tokens
     assert not any(each.is_claimed for each in world.unfinished())
     assert failed <= case.failing | world.deleted
-    assert {effect for effect in world.done if not effect.startswith("undo ")} == completed(world)
+    effects = {effect for effect in world.done if not effect.startswith("undo ")}
+    assert completed(world) <= effects
+    assert effects - completed(world) <= world.recreated & skipped(world)
 
 
 @settings(
@@ -435,6 +437,11 @@ def check_end(world: World, case: Case) -> None:
 def completed(world: World) -> set[str]:
     """Return the steps that were judged completed."""
     return settled(world.workflow.status, StepPhase.COMPLETED)
+
+
+def skipped(world: World) -> set[str]:
+    """Return the steps that were taken for never begun."""
+    return settled(world.workflow.status, StepPhase.SKIPPED)
 
 
 def settled(status: WorkflowStatus, phase: StepPhase) -> set[str]:

@@ -96,6 +96,8 @@ class World:
         """In the order of creation."""
         self.deleted: set[str] = set()
         """Steps that lost an execution to a person."""
+        self.recreated: set[str] = set()
+        """Steps whose lost execution somebody created again, who had not heard of it."""
         self.done: list[str] = []
         """Effects in their order: a step, or the undo of one."""
         self._done_by: dict[str, int] = {}
@@ -436,6 +438,8 @@ class World:
         if name in self.executions:
             return None
         self._check_creation(wanted)
+        if any(each.metadata.name == name for each in self.created):
+            self.recreated.add(wanted.spec.step_name)
         meta = msgspec.structs.replace(wanted.metadata, uid=Uid(f"uid-{len(self.created)}"))
         self.executions[name] = msgspec.structs.replace(wanted, metadata=meta)
         self.created.append(self.executions[name])
