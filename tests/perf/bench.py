@@ -22,6 +22,7 @@ from shared.kube.client import ApiCluster
 from tests.perf import policies
 from tests.perf.figures import Figure, Report, p50_and_p99, percentile, to_json, to_table
 from tests.perf.load import Load
+from tests.perf.neighbours import HONEST
 from tests.perf.observed import Bystander
 from tests.perf.raw import RawApi, deliveries
 from tests.perf.workload import BURST_LIMIT, BURST_STEPS, STEPS
@@ -35,6 +36,7 @@ WRITES_TO_EFFECT: Final = 6
 """Workflow, plan, grant, execution, claim, effect."""
 MESSAGES_TO_EFFECT: Final = 3
 """Created, planned, ordered."""
+NEIGHBOUR_TURNS: Final = 3
 MESSAGES_TO_HAND_OFF: Final = 2
 """Finished, judged."""
 
@@ -105,6 +107,7 @@ class Bench:
             figures = await self._measure_idle(mendflow, bare, nats_url)
             figures += await self._measure_load(mendflow, bare)
             figures += await self._measure_burst(mendflow, seen)
+            figures += await self._measure_neighbours(mendflow)
             _TOLD.print("policies, in the sandbox and without")
             figures += await policies.measured()
         return Report(
@@ -188,6 +191,19 @@ class Bench:
                 raw_means="what each workflow allows itself",
             ),
         ]
+
+    async def _measure_neighbours(self, mendflow: Load) -> list[Figure]:
+        _TOLD.print(f"{HONEST} guarded workflows at once, without a hostile one and beside it")
+        alone: list[float] = []
+        beside: list[float] = []
+        await mendflow.guarded([f"first-{number}" for number in range(HONEST)])
+        for turn in range(NEIGHBOUR_TURNS):
+            alone += await mendflow.guarded([f"alone-{turn}-{n}" for n in range(HONEST)])
+        await mendflow.hostile("hostile")
+        for turn in range(NEIGHBOUR_TURNS):
+            beside += await mendflow.guarded([f"beside-{turn}-{n}" for n in range(HONEST)])
+        name = f"{HONEST} guarded workflows beside a hostile one"
+        return p50_and_p99(name, beside, alone, raw_means="the same without it")
 
     async def _per_minute(self, prefix: str, one: Callable[[str], Awaitable[object]]) -> float:
         gate = asyncio.Semaphore(self._concurrency)

@@ -12,6 +12,8 @@ from tests.perf.workload import (
     BURST_LIMIT,
     burst_targets,
     burst_workload,
+    guarded_workload,
+    hostile_workload,
     target,
     workload,
 )
@@ -66,6 +68,34 @@ class Load:
             message = f"not completed: {wrong}; at most {most} in flight, {BURST_LIMIT} allowed"
             raise RuntimeError(message)
         return took
+
+    async def guarded(self, names: Sequence[str]) -> list[float]:
+        """Apply guarded workflows all at once; return the seconds that each took.
+
+        Raises:
+            RuntimeError: when one did not complete.
+        """
+        cluster, namespace = self._cluster, self._namespace
+        for name in names:
+            await cluster.create(DEPLOYMENT, target(name), namespace=namespace)
+        began = time.perf_counter()
+        await asyncio.gather(
+            *(
+                cluster.create(WORKFLOW_EXECUTION, guarded_workload(name), namespace=namespace)
+                for name in names
+            )
+        )
+        phases = {name: await self._seen.until_ended(name) for name in names}
+        if set(phases.values()) != {"Completed"}:
+            message = f"not completed: {phases}"
+            raise RuntimeError(message)
+        return [self._seen.ended[name][0] - began for name in names]
+
+    async def hostile(self, name: str) -> None:
+        """Apply a workflow whose policies never end, and let it be."""
+        cluster, namespace = self._cluster, self._namespace
+        await cluster.create(DEPLOYMENT, target(name), namespace=namespace)
+        await cluster.create(WORKFLOW_EXECUTION, hostile_workload(name), namespace=namespace)
 
     def to_effect(self) -> list[float]:
         """Return the seconds from apply to the first change of a Deployment."""
