@@ -39,9 +39,9 @@ UNANSWERED: Final = {
     "undefined": (inline("allow if input.nowhere == 1"), "allow is undefined"),
     "conflicting": (
         inline('allow := true if input.action != ""\n\nallow := false if input.action != ""'),
-        "failed while it ran, or conflicts with itself",
+        "complete rules must not produce multiple outputs",
     ),
-    "recursive": (inline("f(x) := f(x)\n\nallow if f(1)"), "failed while it ran"),
+    "recursive": (inline("f(x) := f(x)\n\nallow if f(1)"), "Recursion detected in rule body"),
     "a-string": (inline('allow := "true"'), "allow is neither true nor false"),
     "a-number": (inline("allow := 1"), "allow is neither true nor false"),
 }
