@@ -23,7 +23,7 @@ TIMEOUT_S: Final = 0.25
 LOAD_TIMEOUT_S: Final = 1.0
 """For screening and compiling, which a worker does once for each policy it keeps."""
 MOST_BYTES: Final = 200 * 1024 * 1024
-WAIT_S: Final = 2.0
+WAIT_S: Final = 5.0
 _TRIAL_NICENESS: Final = 5
 _APART_NICENESS: Final = 10
 _APART_PAUSE_S: Final = 0.25
@@ -191,7 +191,8 @@ class WorkerEngine:
         if self._policies.is_suspect(digest) or self._tenants.is_suspect(tenant):
             self._apart.open()
             return self._apart.worker(tenant, digest)
-        lane = self._usual if digest in self._proven else self._trial
+        is_known = asked.policy.is_shared or digest in self._proven
+        lane = self._usual if is_known else self._trial
         return lane.worker(tenant, digest)
 
     @contextmanager

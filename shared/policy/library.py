@@ -156,7 +156,9 @@ def assembled(entries: Iterable[Entry], *, version: str) -> Library:
     ordered = sorted(kept.values(), key=lambda entry: (entry.kind, entry.key, entry.package))
     libraries = tuple(entry.text for entry in ordered if entry.kind is Kind.LIBRARY)
     policies = [
-        (entry, policy_of(entry, libraries)) for entry in ordered if entry.kind is not Kind.LIBRARY
+        (entry, msgspec.structs.replace(policy_of(entry, libraries), is_shared=True))
+        for entry in ordered
+        if entry.kind is not Kind.LIBRARY
     ]
     return Library(
         revision=f"{version[:_LONGEST_LABEL]}-{_digest(ordered)}",

@@ -53,6 +53,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Whether any reason denies, whatever the rule says."""
     notes: str = ""
     """Rule that may say what people should know of what is allowed; empty for none."""
+    is_shared: bool = False
+    """Whether it is in force for all, and not the text of one workflow."""
 
     @property
     def digest(self) -> str:
