@@ -107,9 +107,10 @@ class Bench:
             figures = await self._measure_idle(mendflow, bare, nats_url)
             figures += await self._measure_load(mendflow, bare)
             figures += await self._measure_burst(mendflow, seen)
-            figures += await self._measure_neighbours(mendflow)
             _TOLD.print("policies, in the sandbox and without")
             figures += await policies.measured()
+            # Last, since the hostile one goes on.
+            figures += await self._measure_neighbours(mendflow)
         return Report(
             workflows=self._workflows,
             concurrency=self._concurrency,
