@@ -73,7 +73,6 @@ class WorkerEngine:
         self._clock = clock
         self._timeout_s = timeout_s
         self._load_timeout_s = load_timeout_s
-        self._wait_s = wait_s
         self._usual = Lane(Pool(workers, most_bytes=most_bytes), wait_s=wait_s)
         self._trial = Lane(Pool(1, most_bytes=most_bytes, niceness=_TRIAL_NICENESS), wait_s=wait_s)
         self._apart = Lane(
