@@ -44,7 +44,7 @@ class CarryingOut:
         self._stop = Stop()
         started = claim.status.start_time or context.clock.now()
         self._effect = Effect(
-            context.cluster,
+            context.acting_as(claim.metadata.namespace),
             context.executions,
             claim,
             clock=context.clock,

@@ -9,13 +9,13 @@ from services.executor.core.changes import Address
 from shared.api.execution import KubernetesExecution
 from shared.api.results import DryRunResults
 from shared.errors import PermanentError, TransientError
-from shared.kube.port import Cluster, Object
+from shared.kube.port import Object, TargetCluster
 
 
 class DryRun:
     """The dry run of one execution."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: TargetCluster) -> None:
         self._cluster = cluster
         self._passed_on = ""
         """Version of the target on which the change would be taken."""
@@ -38,7 +38,7 @@ class DryRun:
         if not claim.spec.dry_run or version == self._passed_on:
             return True
         try:
-            warnings = await self._cluster.dry_run(
+            tried = await self._cluster.dry_run(
                 address.kind, address.name, body, namespace=address.namespace
             )
         except TransientError:
@@ -46,7 +46,7 @@ class DryRun:
         except PermanentError as error:
             self._found = dry_runs.refused(claim, address, str(error))
             raise PermanentError(error.reason, f"dry run: {error}") from error
-        self._found = dry_runs.passed(claim, address, warnings)
+        self._found = dry_runs.passed(claim, address, tried.warnings)
         self._passed_on = version
         return True
 

@@ -26,7 +26,7 @@ from shared.api.parameters import WaitForCondition
 from shared.clock import Clock
 from shared.errors import ConflictError, FencedError, NotFoundError, TransientError
 from shared.ids import Uid
-from shared.kube.port import Cluster, Object
+from shared.kube.port import Object, TargetCluster
 from shared.kube.store import ExecutionStore
 from shared.workflow.names import operation_id
 
@@ -41,7 +41,7 @@ class Effect:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: TargetCluster,
         executions: ExecutionStore,
         claim: KubernetesExecution,
         *,

@@ -6,6 +6,7 @@ bounded in time on our side, because a frozen API server never answers.
 """
 
 import asyncio
+import copy
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple, Self
@@ -16,15 +17,16 @@ import msgspec
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
 from shared import jitter
-from shared.api.groups import Kind
+from shared.api.groups import POD, Kind
 from shared.clock import Clock
 from shared.errors import TransientError
 from shared.kube.access import configuration_of
 from shared.kube.errors import WatchExpiredError, translate
-from shared.kube.port import Change, Listing, Object
+from shared.kube.port import Change, Form, Listing, Object, Tried
 from shared.kube.ratelimit import RateLimiter
 
 _PAGE: Final = 500
+_LOG_LINES: Final = 200
 _REQUEST_S: Final = 15.0
 _WATCH_SERVER_S: Final = (240, 300)
 _WATCH_SILENCE_S: Final = 90.0
@@ -74,6 +76,21 @@ class ApiCluster:
         self._request_s = request_s
         self._watch_silence_s = watch_silence_s
         self._api: ApiClient | None = None
+        self.user = ""
+        """On whose behalf; empty for our own."""
+
+    def acting_as(self, user: str) -> Self:
+        """Return the same connection for requests on behalf of another user.
+
+        Raises:
+            ValueError: when none is named: nobody's rights are not everybody's.
+        """
+        if not user:
+            message = "say on whose behalf"
+            raise ValueError(message)
+        other = copy.copy(self)
+        other.user = user
+        return other
 
     def limit(self, *, qps: float, burst: int) -> None:
         """Let more or fewer requests through from now on."""
@@ -131,15 +148,20 @@ class ApiCluster:
 
     async def list(self, kind: Kind, *, namespace: str = "", label_selector: str = "") -> Listing:
         """Return all objects, page after page; a page that expired starts the list over."""
+        return await self._list(
+            kind, namespace, {"labelSelector": label_selector} if label_selector else {}
+        )
+
+    async def _list(self, kind: Kind, namespace: str, selector: dict[str, str]) -> Listing:
         while True:
             try:
-                return await self._list_once(kind, namespace, label_selector)
+                return await self._list_once(kind, namespace, selector)
             except WatchExpiredError:
                 await asyncio.sleep(0.1)
 
-    async def _list_once(self, kind: Kind, namespace: str, selector: str) -> Listing:
+    async def _list_once(self, kind: Kind, namespace: str, selector: dict[str, str]) -> Listing:
         items: list[Object] = []
-        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        query = {"limit": str(_PAGE)} | selector
         while True:
             answer = await self._send(
                 "GET", _path(kind, namespace), query=query, resource=kind.plural
@@ -183,18 +205,91 @@ class ApiCluster:
         return _decoded(answer, request=f"patch {kind.plural} {name}")
 
     async def dry_run(
-        self, kind: Kind, name: str, body: Object, *, namespace: str = ""
-    ) -> tuple[str, ...]:
-        """Have a merge patch judged in full but not kept; return what the server warns of."""
+        self, kind: Kind, name: str, body: Any, *, namespace: str = "", form: Form = Form.MERGE
+    ) -> Tried:
+        """Have a patch judged in full but not kept."""
         answer = await self._send(
             "PATCH",
             _path(kind, namespace, name),
             query={"fieldManager": self._field_manager, "dryRun": "All"},
             body=body,
             resource=kind.plural,
+            form=form,
         )
-        _decoded(answer, request=f"patch {kind.plural} {name}")
-        return _texts(answer.warnings)
+        done = _decoded(answer, request=f"patch {kind.plural} {name}")
+        return Tried(object=done, warnings=_texts(answer.warnings))
+
+    async def dry_create(self, kind: Kind, body: Object, *, namespace: str = "") -> Tried:
+        """Have a creation judged in full but not kept."""
+        answer = await self._send(
+            "POST",
+            _path(kind, namespace),
+            query={"fieldManager": self._field_manager, "dryRun": "All"},
+            body=body,
+            resource=kind.plural,
+        )
+        done = _decoded(answer, request=f"create {kind.plural}")
+        return Tried(object=done, warnings=_texts(answer.warnings))
+
+    async def apply(self, kind: Kind, name: str, body: Object, *, namespace: str = "") -> Object:
+        """Apply a manifest on the server; a resourceVersion in it makes it a compare-and-swap."""
+        answer = await self._send(
+            "PATCH",
+            _path(kind, namespace, name),
+            query={"fieldManager": self._field_manager},
+            body=body,
+            resource=kind.plural,
+            form=Form.APPLY,
+        )
+        return _decoded(answer, request=f"apply {kind.plural} {name}")
+
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        uid: str,
+        namespace: str = "",
+        resource_version: str = "",
+        grace_s: int | None = None,
+    ) -> Object:
+        """Delete the object of that uid, and of that version if one is named."""
+        answer = await self._send(
+            "DELETE",
+            _path(kind, namespace, name),
+            body=_deletion(uid, resource_version, grace_s),
+            resource=kind.plural,
+        )
+        return _decoded(answer, request=f"delete {kind.plural} {name}")
+
+    async def evict(self, name: str, *, uid: str, namespace: str, grace_s: int | None) -> None:
+        """Ask for the eviction of the pod of that uid; its disruption budgets may refuse it."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+            "deleteOptions": _deletion(uid, "", grace_s),
+        }
+        answer = await self._send(
+            "POST", _path(POD, namespace, name, "eviction"), body=body, resource="pods/eviction"
+        )
+        _decoded(answer, request=f"evict pod {name}")
+
+    async def pods_on(self, node: str) -> Listing:
+        """Return all pods that are bound to a node."""
+        return await self._list(POD, "", {"fieldSelector": f"spec.nodeName={node}"})
+
+    async def logs(self, pod: str, *, namespace: str, container: str, limit_bytes: int) -> str:
+        """Return the end of what a container wrote."""
+        answer = await self._send(
+            "GET",
+            _path(POD, namespace, pod, "log"),
+            query={"container": container, "tailLines": str(_LOG_LINES)},
+            resource="pods/log",
+        )
+        if answer.code >= 400:  # noqa: PLR2004 - HTTP
+            raise translate(answer.code, answer.body, request=f"logs of pod {pod}")
+        return answer.body[-limit_bytes:].decode(errors="replace")
 
     async def watch(
         self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
@@ -211,7 +306,7 @@ class ApiCluster:
             total=None, sock_connect=self._request_s, sock_read=self._watch_silence_s
         )
         try:
-            response = await self._open("GET", _path(kind, namespace), query, None, timeout)
+            response = await self._open("GET", _path(kind, namespace), query, timeout=timeout)
         except _NO_CONNECTION as error:
             raise TransientError("ApiUnavailable", f"watch {kind.plural}: {error!r}") from error
         try:
@@ -233,13 +328,16 @@ class ApiCluster:
         *,
         resource: str,
         query: dict[str, str] | None = None,
-        body: Object | None = None,
+        body: Any = None,
+        form: Form = Form.MERGE,
     ) -> _Answer:
         await self._limiter.wait()
         timeout = aiohttp.ClientTimeout(total=self._request_s)
         try:
             async with asyncio.timeout(self._request_s + 1):
-                response = await self._open(method, path, query or {}, body, timeout)
+                response = await self._open(
+                    method, path, query or {}, timeout=timeout, body=body, form=form
+                )
                 data = await response.read()
         except _NO_CONNECTION as error:
             raise TransientError("ApiUnavailable", f"{method} {path}: {error!r}"[:256]) from error
@@ -257,18 +355,20 @@ class ApiCluster:
         method: str,
         path: str,
         query: dict[str, str],
-        body: Object | None,
+        *,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own settings object
+        body: Any = None,
+        form: Form = Form.MERGE,
     ) -> aiohttp.ClientResponse:
         if self._api is None:
             message = "the cluster was not entered as a context"
             raise RuntimeError(message)
         headers = {
             "Accept": "application/json",
-            "Content-Type": "application/merge-patch+json"
-            if method == "PATCH"
-            else "application/json",
+            "Content-Type": str(form) if method == "PATCH" else "application/json",
         }
+        if self.user:
+            headers["Impersonate-User"] = self.user
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], None, None, None)
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
@@ -288,6 +388,19 @@ def _path(kind: Kind, namespace: str = "", name: str = "", subresource: str = ""
         parts.append(f"namespaces/{namespace}")
     parts += [part for part in (kind.plural, name, subresource) if part]
     return "/".join(parts)
+
+
+def _deletion(uid: str, resource_version: str, grace_s: int | None) -> Object:
+    preconditions = {"uid": uid}
+    if resource_version:
+        preconditions["resourceVersion"] = resource_version
+    options: Object = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": preconditions,
+        "propagationPolicy": "Background",
+    }
+    return options if grace_s is None else options | {"gracePeriodSeconds": grace_s}
 
 
 def _decoded(answer: _Answer, *, request: str) -> Any:

@@ -27,6 +27,10 @@ class WatchExpiredError(TransientError):
     """The version a watch or a list started from is gone (410): list anew."""
 
 
+class DisruptionBudgetError(TransientError):
+    """An eviction would leave fewer pods than a disruption budget asks for: try it later."""
+
+
 _MEANING: Final[dict[int, tuple[type[MendflowError], str]]] = {
     HTTPStatus.UNAUTHORIZED: (TransientError, "Unauthorized"),
     HTTPStatus.FORBIDDEN: (PermanentError, "Forbidden"),
@@ -66,8 +70,7 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
     status = parse_status(body)
     message = f"{request}: {status.message}"[:_MAX_MESSAGE]
     if code == HTTPStatus.TOO_MANY_REQUESTS:
-        wait = float(retry_after) if retry_after.isdigit() else None
-        return TransientError("TooManyRequests", message, retry_after_s=wait)
+        return _too_many(status, message, retry_after)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         if "too large" in status.message:
             return PermanentError("TooLarge", message)
@@ -80,3 +83,11 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
         return PermanentError("QuotaExceeded", message)
     kind, reason = _MEANING.get(code, (PermanentError, "Invalid"))
     return kind(reason, message)
+
+
+def _too_many(status: ApiStatus, message: str, retry_after: str) -> TransientError:
+    wait = float(retry_after) if retry_after.isdigit() else None
+    causes = (status.details or {}).get("causes") or []
+    if any(cause.get("reason") == "DisruptionBudget" for cause in causes):
+        return DisruptionBudgetError("DisruptionBudget", message, retry_after_s=wait)
+    return TransientError("TooManyRequests", message, retry_after_s=wait)

@@ -5,6 +5,7 @@ raise the classes of `shared.errors`. Bodies are plain JSON values.
 """
 
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
@@ -26,6 +27,22 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     type: str
     object: Object
+
+
+class Form(StrEnum):
+    """How the body of a patch is to be read; the values are its content types."""
+
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+    JSON = "application/json-patch+json"
+    APPLY = "application/apply-patch+yaml"
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dry run showed: the object as it would be, and what the server warns of."""
+
+    object: Object
+    warnings: tuple[str, ...] = ()
 
 
 class Cluster(Protocol):
@@ -58,15 +75,6 @@ class Cluster(Protocol):
         """
         ...
 
-    async def dry_run(
-        self, kind: Kind, name: str, body: Object, *, namespace: str = ""
-    ) -> tuple[str, ...]:
-        """Have a merge patch judged in full but not kept; return what the server warns of.
-
-        Raises whatever the patch itself would raise.
-        """
-        ...
-
     def watch(
         self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
     ) -> AsyncIterator[Change]:
@@ -74,4 +82,60 @@ class Cluster(Protocol):
 
         Raises WatchExpiredError (410) when `resource_version` is too old: list again.
         """
+        ...
+
+
+class TargetCluster(Cluster, Protocol):
+    """What those need besides who change the objects that workflows are about."""
+
+    async def dry_run(
+        self, kind: Kind, name: str, body: Any, *, namespace: str = "", form: Form = Form.MERGE
+    ) -> Tried:
+        """Have a patch judged in full but not kept.
+
+        Raises whatever the patch itself would raise.
+        """
+        ...
+
+    async def dry_create(self, kind: Kind, body: Object, *, namespace: str = "") -> Tried:
+        """Have a creation judged in full but not kept. Raises whatever it would raise."""
+        ...
+
+    async def apply(self, kind: Kind, name: str, body: Object, *, namespace: str = "") -> Object:
+        """Apply a manifest on the server; a resourceVersion in it makes it a compare-and-swap.
+
+        Raises ConflictError on another version, or when another manager owns a field.
+        """
+        ...
+
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        uid: str,
+        namespace: str = "",
+        resource_version: str = "",
+        grace_s: int | None = None,
+    ) -> Object:
+        """Delete the object of that uid, and of that version if one is named.
+
+        Raises ConflictError when it is another one, NotFoundError when it is gone.
+        """
+        ...
+
+    async def evict(self, name: str, *, uid: str, namespace: str, grace_s: int | None) -> None:
+        """Ask for the eviction of the pod of that uid, which its disruption budgets may refuse.
+
+        Raises DisruptionBudgetError when one does, ConflictError when it is another pod,
+        NotFoundError when it is gone.
+        """
+        ...
+
+    async def pods_on(self, node: str) -> Listing:
+        """Return all pods that are bound to a node."""
+        ...
+
+    async def logs(self, pod: str, *, namespace: str, container: str, limit_bytes: int) -> str:
+        """Return the end of what a container wrote."""
         ...

@@ -3,6 +3,7 @@
 Wired by hand in `shared.worker.running`; nothing below it reads the environment.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -11,12 +12,17 @@ from shared.bus.port import Bus
 from shared.clock import Clock
 from shared.contracts.subjects import Service
 from shared.kube.events import EventRecorder
-from shared.kube.port import Cluster
+from shared.kube.port import Cluster, TargetCluster
 from shared.kube.store import ExecutionStore, WorkflowStore
 from shared.limits import LiveLimits
 from shared.telemetry.metrics import Metrics
 from shared.worker.checks import Checker
 from shared.worker.publisher import Publisher
+
+
+def _nobody(user: str) -> TargetCluster:
+    message = f"this service does nothing on behalf of {user}"
+    raise RuntimeError(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +52,5 @@ class Context:
     """Whether ConcurrencyPools are looked at."""
     checker: Checker | None = None
     """The policies that guard every step; None where nothing is guarded."""
+    acting_as: Callable[[str], TargetCluster] = _nobody
+    """The API server on behalf of a user, by name; only for who changes targets."""

@@ -266,6 +266,7 @@ class Process:
             identity=self.identity,
             clock=clock,
             cluster=cluster,
+            acting_as=lambda _: cluster,
             bus=bus,
             workflows=WorkflowStore(
                 cluster,

@@ -75,12 +75,6 @@ class SteppedCluster:
         await self._turn()
         return after
 
-    async def dry_run(
-        self, kind: Kind, name: str, body: Object, *, namespace: str = ""
-    ) -> tuple[str, ...]:
-        """Nobody tries first here."""
-        raise NotImplementedError
-
     def watch(
         self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
     ) -> AsyncIterator[Change]:

@@ -91,8 +91,9 @@ async def test_a_dry_run_is_judged_like_the_patch_and_changes_nothing(
         await api.dry_run(CONFIG_MAP, "ghost", {}, namespace=space)
 
     assert await api.read(CONFIG_MAP, "one", namespace=space) == made
-    assert told == ()
-    assert warned == ('unknown field "dta"',)
+    assert told.warnings == ()
+    assert told.object["data"] == {"key": "new"}
+    assert warned.warnings == ('unknown field "dta"',)
     await api.patch(CONFIG_MAP, "one", known | {"data": {"key": "other"}}, namespace=space)
     with pytest.raises(ConflictError):
         await api.dry_run(CONFIG_MAP, "one", known | {"data": {"key": "new"}}, namespace=space)

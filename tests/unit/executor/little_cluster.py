@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
+from typing import Any
 
 import msgspec
 
 from shared.api.groups import DEPLOYMENT, Kind
 from shared.errors import AlreadyExistsError, ConflictError, NotFoundError, TransientError
-from shared.kube.port import Change, Listing, Object
+from shared.kube.port import Change, Form, Listing, Object, Tried
 
 
 class LittleCluster:
@@ -89,16 +90,49 @@ class LittleCluster:
         return self.get(kind, name)
 
     async def dry_run(
-        self, kind: Kind, name: str, body: Object, *, namespace: str = ""
-    ) -> tuple[str, ...]:
+        self, kind: Kind, name: str, body: Any, *, namespace: str = "", form: Form = Form.MERGE
+    ) -> Tried:
         """Judge a patch as it would be judged, and keep nothing of it."""
-        del namespace
+        del namespace, form
         await asyncio.sleep(0)
-        self._admitted(kind, name, body)
+        known = self._admitted(kind, name, body)
         self.dry_runs.append(deepcopy(body))
         if self.on_dry_run:
             self.on_dry_run.pop(0)()
-        return self.warnings
+        return Tried(object=_merged(known, body), warnings=self.warnings)
+
+    async def dry_create(self, kind: Kind, body: Object, *, namespace: str = "") -> Tried:
+        """Nobody creates targets here."""
+        raise NotImplementedError
+
+    async def apply(self, kind: Kind, name: str, body: Object, *, namespace: str = "") -> Object:
+        """Nobody applies manifests here."""
+        raise NotImplementedError
+
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        uid: str,
+        namespace: str = "",
+        resource_version: str = "",
+        grace_s: int | None = None,
+    ) -> Object:
+        """Nobody deletes here."""
+        raise NotImplementedError
+
+    async def evict(self, name: str, *, uid: str, namespace: str, grace_s: int | None) -> None:
+        """Nobody evicts here."""
+        raise NotImplementedError
+
+    async def pods_on(self, node: str) -> Listing:
+        """Nobody drains here."""
+        raise NotImplementedError
+
+    async def logs(self, pod: str, *, namespace: str, container: str, limit_bytes: int) -> str:
+        """Nobody runs Jobs here."""
+        raise NotImplementedError
 
     def _admitted(self, kind: Kind, name: str, body: Object) -> Object:
         """Return the object to patch, if the version is still the one that the patch names."""
