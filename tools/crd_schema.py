@@ -70,6 +70,8 @@ def _scalar(info: mi.Type) -> Schema:
     match info:
         case mi.EnumType(cls=cls):
             return {"type": "string", "enum": [member.value for member in cls]}
+        case mi.LiteralType(values=values):
+            return {"type": "string", "enum": list(values)}
         case mi.StrType(pattern=pattern, min_length=shortest, max_length=longest):
             schema: Schema = {"type": "string", "maxLength": longest or _DEFAULT_MAX_STRING}
             schema |= {"minLength": shortest} if shortest else {}

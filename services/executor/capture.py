@@ -8,7 +8,7 @@ from services.executor.core import changes, claims, operations
 from services.executor.core.changes import RefusedError
 from shared.api.enums import ExecutionKind, Intent
 from shared.api.execution import CapturedInverse, KubernetesExecution
-from shared.api.parameters import ActionParameters, NotifyOnly, WaitForCondition
+from shared.api.parameters import ActionParameters
 from shared.clock import Clock
 from shared.effects.catalogue import canonical, parameters_of
 from shared.errors import FencedError
@@ -96,7 +96,7 @@ def parameters_for(execution: KubernetesExecution) -> ActionParameters | None:
 def mutation_of(execution: KubernetesExecution) -> Mutation | None:
     """Return what an execution changes, or None when it changes nothing."""
     parameters = parameters_for(execution)
-    return None if isinstance(parameters, NotifyOnly | WaitForCondition) else parameters
+    return parameters if isinstance(parameters, Mutation) else None
 
 
 def stamp_of(execution: KubernetesExecution) -> str:

@@ -18,7 +18,13 @@ from services.executor.effect import Effect
 from services.executor.stop import Stop
 from shared.api.enums import ErrorType, ExecutionKind, Intent, OnInFlight
 from shared.api.execution import ExecutionStatus, KubernetesExecution
-from shared.api.parameters import NotifyOnly, WaitForCondition
+from shared.api.parameters import (
+    NotifyOnly,
+    RestartDeployment,
+    ScaleDeployment,
+    UpdateImage,
+    WaitForCondition,
+)
 from shared.api.results import CustomResult, StepResult
 from shared.api.workflow import WorkflowExecution
 from shared.errors import MendflowError, PermanentError, TransientError
@@ -107,8 +113,10 @@ class CarryingOut:
                 return StepResult(success=True, custom_result=told)
             case WaitForCondition():
                 return (await self._effect.wait_for(parameters)).result
-            case _:
+            case ScaleDeployment() | RestartDeployment() | UpdateImage():
                 return await self._mutate(parameters)
+            case _:
+                raise RefusedError(ErrorType.VALIDATION_ERROR, "not carried out yet")
 
     async def _mutate(self, mutation: Mutation) -> StepResult:
         effect = self._effect

@@ -76,6 +76,26 @@ CUSTOM_RESOURCE_DEFINITION: Final = Kind(
 DEPLOYMENT: Final = Kind(group="apps", version="v1", kind="Deployment", plural="deployments")
 STATEFUL_SET: Final = Kind(group="apps", version="v1", kind="StatefulSet", plural="statefulsets")
 DAEMON_SET: Final = Kind(group="apps", version="v1", kind="DaemonSet", plural="daemonsets")
+REPLICA_SET: Final = Kind(group="apps", version="v1", kind="ReplicaSet", plural="replicasets")
+HORIZONTAL_POD_AUTOSCALER: Final = Kind(
+    group="autoscaling",
+    version="v2",
+    kind="HorizontalPodAutoscaler",
+    plural="horizontalpodautoscalers",
+)
+POD_DISRUPTION_BUDGET: Final = Kind(
+    group="policy", version="v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets"
+)
+NETWORK_POLICY: Final = Kind(
+    group="networking.k8s.io", version="v1", kind="NetworkPolicy", plural="networkpolicies"
+)
+INGRESS: Final = Kind(group="networking.k8s.io", version="v1", kind="Ingress", plural="ingresses")
+CRON_JOB: Final = Kind(group="batch", version="v1", kind="CronJob", plural="cronjobs")
+SERVICE: Final = Kind(group="", version="v1", kind="Service", plural="services")
+PERSISTENT_VOLUME_CLAIM: Final = Kind(
+    group="", version="v1", kind="PersistentVolumeClaim", plural="persistentvolumeclaims"
+)
+POD_TEMPLATE: Final = Kind(group="", version="v1", kind="PodTemplate", plural="podtemplates")
 JOB: Final = Kind(group="batch", version="v1", kind="Job", plural="jobs")
 POD: Final = Kind(group="", version="v1", kind="Pod", plural="pods")
 NODE: Final = Kind(group="", version="v1", kind="Node", plural="nodes", namespaced=False)

@@ -4,141 +4,207 @@
 In a step, a value may hold an expression (`${...}`); in an execution it never does.
 """
 
-from typing import Annotated, Final
-
 import msgspec
-from msgspec import Meta
 
-EXPRESSION_PATTERN: Final = r"^\$\{.+\}$"
-_HOLDS_EXPRESSION: Final = r"[^$]*\$\{([^$]|\$[^$])*\}[^$]*"
-"""With `$${`, a plain `${`, there would be none of it left to give a value to."""
+from shared.api.actions.common import EXPRESSION_PATTERN, Duration, TargetResource
+from shared.api.actions.config import (
+    AnnotateResource,
+    ApplyManifest,
+    LabelResource,
+    RotateSecrets,
+    UpdateConfigmap,
+    UpdateSecret,
+)
+from shared.api.actions.jobs import (
+    AuditLogs,
+    BackupData,
+    CleanupStorage,
+    CompactStorage,
+    CreateHeapDump,
+    Custom,
+    FailoverDatabase,
+    OptimizeResources,
+    RepairDatabase,
+    ResetServiceMesh,
+)
+from shared.api.actions.network import (
+    RestartNetwork,
+    UpdateNetworkPolicy,
+)
+from shared.api.actions.nodes import (
+    CordonNode,
+    DrainNode,
+    TaintNode,
+    UncordonNode,
+    UntaintNode,
+)
+from shared.api.actions.pods import (
+    DeletePod,
+    QuarantinePod,
+    RestartPod,
+)
+from shared.api.actions.reads import (
+    CollectDiagnostics,
+    NotifyOnly,
+    WaitForCondition,
+)
+from shared.api.actions.storage import (
+    ExpandPvc,
+)
+from shared.api.actions.workloads import (
+    EnableDebugMode,
+    IncreaseResources,
+    MigrateWorkload,
+    PatchDeployment,
+    RestartDaemonset,
+    RestartDeployment,
+    RollbackDeployment,
+    RolloutStatus,
+    ScaleDeployment,
+    ScaleStatefulset,
+    UpdateHpa,
+    UpdateImage,
+)
 
-ObjectName = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=253,
-        pattern=rf"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?|{_HOLDS_EXPRESSION})$",
-        description="Name of the object, as Kubernetes spells it.",
-    ),
+__all__ = [
+    "EXPRESSION_PATTERN",
+    "ActionParameters",
+    "AnnotateResource",
+    "ApplyManifest",
+    "AuditLogs",
+    "BackupData",
+    "CleanupStorage",
+    "CollectDiagnostics",
+    "CompactStorage",
+    "CordonNode",
+    "CreateHeapDump",
+    "Custom",
+    "DeletePod",
+    "DrainNode",
+    "Duration",
+    "EnableDebugMode",
+    "ExpandPvc",
+    "FailoverDatabase",
+    "IncreaseResources",
+    "LabelResource",
+    "MigrateWorkload",
+    "NotifyOnly",
+    "OptimizeResources",
+    "Parameters",
+    "PatchDeployment",
+    "QuarantinePod",
+    "RepairDatabase",
+    "ResetServiceMesh",
+    "RestartDaemonset",
+    "RestartDeployment",
+    "RestartNetwork",
+    "RestartPod",
+    "RollbackDeployment",
+    "RolloutStatus",
+    "RotateSecrets",
+    "ScaleDeployment",
+    "ScaleStatefulset",
+    "TaintNode",
+    "TargetResource",
+    "UncordonNode",
+    "UntaintNode",
+    "UpdateConfigmap",
+    "UpdateHpa",
+    "UpdateImage",
+    "UpdateNetworkPolicy",
+    "UpdateSecret",
+    "WaitForCondition",
 ]
-Namespace = Annotated[
-    str,
-    Meta(
-        max_length=63,
-        pattern=rf"^(([a-z0-9]([-a-z0-9]*[a-z0-9])?)?|{_HOLDS_EXPRESSION})$",
-        description="Namespace of the object; empty means the workflow's own.",
-    ),
-]
-Duration = Annotated[
-    str,
-    Meta(
-        max_length=32,
-        pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$",
-        description="Go-style duration such as 90s, 5m or 1h30m.",
-    ),
-]
-
-
-Expression = Annotated[
-    str,
-    Meta(
-        max_length=1100,
-        pattern=EXPRESSION_PATTERN,
-        description="An expression that gives the value.",
-    ),
-]
-
-
-class ScaleDeployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Set the replica count of a Deployment and wait until it is rolled out."""
-
-    deployment: ObjectName
-    namespace: Namespace = ""
-    replicas: Annotated[
-        Annotated[int, Meta(ge=0, le=1000)] | Expression,
-        Meta(description="Replicas to end up with."),
-    ]
-    expected_replicas: Annotated[
-        Annotated[int, Meta(ge=0, le=1000)] | Expression | None,
-        Meta(description="Replicas that current_replicas_match expects before the step."),
-    ] = None
-
-    @property
-    def wanted(self) -> int:
-        """Return the replicas to end up with, once every expression has its value."""
-        return int(self.replicas)
-
-    @property
-    def expected(self) -> int | None:
-        """Return the replicas to find, once every expression has its value; None for any."""
-        return None if self.expected_replicas is None else int(self.expected_replicas)
-
-
-class RestartDeployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Restart the pods of a Deployment by a rolling update and wait for it."""
-
-    deployment: ObjectName
-    namespace: Namespace = ""
-
-
-class UpdateImage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Change the image of one container of a Deployment and wait for the rollout."""
-
-    deployment: ObjectName
-    namespace: Namespace = ""
-    container: Annotated[
-        str, Meta(min_length=1, max_length=63, description="Name of the container to change.")
-    ]
-    new_image: Annotated[
-        str, Meta(min_length=1, max_length=512, description="Image reference to run.")
-    ]
-
-
-class TargetResource(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An object that a step looks at."""
-
-    kind: Annotated[str, Meta(min_length=1, max_length=63, description="Kind, such as Deployment.")]
-    name: ObjectName
-    namespace: Namespace = ""
-
-
-class WaitForCondition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Wait until a condition of an object is true; changes nothing."""
-
-    target_resource: Annotated[
-        TargetResource, Meta(description="The object to look at: Deployment, Job or Pod.")
-    ]
-    condition: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=128,
-            description="Type of the condition, such as Available or DeploymentAvailable.",
-        ),
-    ]
-
-
-class NotifyOnly(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Tell people something; changes nothing in the cluster."""
-
-    message: Annotated[str, Meta(min_length=1, max_length=1024, description="What to say.")]
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Parameters keyed by action; set the one that belongs to the step's action."""
 
-    scale_deployment: Annotated[
-        ScaleDeployment | None, Meta(description="For action scale_deployment.")
-    ] = None
-    restart_deployment: Annotated[
-        RestartDeployment | None, Meta(description="For action restart_deployment.")
-    ] = None
-    update_image: Annotated[UpdateImage | None, Meta(description="For action update_image.")] = None
-    wait_for_condition: Annotated[
-        WaitForCondition | None, Meta(description="For action wait_for_condition.")
-    ] = None
-    notify_only: Annotated[NotifyOnly | None, Meta(description="For action notify_only.")] = None
+    scale_deployment: ScaleDeployment | None = None
+    scale_statefulset: ScaleStatefulset | None = None
+    restart_deployment: RestartDeployment | None = None
+    restart_daemonset: RestartDaemonset | None = None
+    update_image: UpdateImage | None = None
+    patch_deployment: PatchDeployment | None = None
+    rollback_deployment: RollbackDeployment | None = None
+    increase_resources: IncreaseResources | None = None
+    update_hpa: UpdateHpa | None = None
+    migrate_workload: MigrateWorkload | None = None
+    enable_debug_mode: EnableDebugMode | None = None
+    rollout_status: RolloutStatus | None = None
+    restart_pod: RestartPod | None = None
+    delete_pod: DeletePod | None = None
+    quarantine_pod: QuarantinePod | None = None
+    cordon_node: CordonNode | None = None
+    uncordon_node: UncordonNode | None = None
+    drain_node: DrainNode | None = None
+    taint_node: TaintNode | None = None
+    untaint_node: UntaintNode | None = None
+    update_configmap: UpdateConfigmap | None = None
+    update_secret: UpdateSecret | None = None
+    rotate_secrets: RotateSecrets | None = None
+    apply_manifest: ApplyManifest | None = None
+    label_resource: LabelResource | None = None
+    annotate_resource: AnnotateResource | None = None
+    update_network_policy: UpdateNetworkPolicy | None = None
+    restart_network: RestartNetwork | None = None
+    expand_pvc: ExpandPvc | None = None
+    optimize_resources: OptimizeResources | None = None
+    reset_service_mesh: ResetServiceMesh | None = None
+    cleanup_storage: CleanupStorage | None = None
+    backup_data: BackupData | None = None
+    compact_storage: CompactStorage | None = None
+    failover_database: FailoverDatabase | None = None
+    repair_database: RepairDatabase | None = None
+    create_heap_dump: CreateHeapDump | None = None
+    audit_logs: AuditLogs | None = None
+    custom: Custom | None = None
+    wait_for_condition: WaitForCondition | None = None
+    collect_diagnostics: CollectDiagnostics | None = None
+    notify_only: NotifyOnly | None = None
 
 
-ActionParameters = ScaleDeployment | RestartDeployment | UpdateImage | WaitForCondition | NotifyOnly
+ActionParameters = (
+    ScaleDeployment
+    | ScaleStatefulset
+    | RestartDeployment
+    | RestartDaemonset
+    | UpdateImage
+    | PatchDeployment
+    | RollbackDeployment
+    | IncreaseResources
+    | UpdateHpa
+    | MigrateWorkload
+    | EnableDebugMode
+    | RolloutStatus
+    | RestartPod
+    | DeletePod
+    | QuarantinePod
+    | CordonNode
+    | UncordonNode
+    | DrainNode
+    | TaintNode
+    | UntaintNode
+    | UpdateConfigmap
+    | UpdateSecret
+    | RotateSecrets
+    | ApplyManifest
+    | LabelResource
+    | AnnotateResource
+    | UpdateNetworkPolicy
+    | RestartNetwork
+    | ExpandPvc
+    | OptimizeResources
+    | ResetServiceMesh
+    | CleanupStorage
+    | BackupData
+    | CompactStorage
+    | FailoverDatabase
+    | RepairDatabase
+    | CreateHeapDump
+    | AuditLogs
+    | Custom
+    | WaitForCondition
+    | CollectDiagnostics
+    | NotifyOnly
+)

@@ -2,82 +2,192 @@
 
 Data only; how an action acts is in `services.executor.actions`. Names in other spellings
 (ScaleDeployment, scale-deployment) are aliases of the canonical snake_case one.
+Source: requirements 3.3.
 """
 
 import re
+from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from shared.api.enums import Action
+from shared.api.groups import (
+    CONFIG_MAP,
+    DAEMON_SET,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    NETWORK_POLICY,
+    NODE,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SECRET,
+    STATEFUL_SET,
+    Kind,
+)
 from shared.api.parameters import ActionParameters, Parameters
+
+
+class Family(StrEnum):
+    """Which module of the executor carries an action out."""
+
+    WORKLOADS = "workloads"
+    PODS = "pods"
+    NODES = "nodes"
+    CONFIG = "config"
+    NETWORK = "network"
+    STORAGE = "storage"
+    JOBS = "jobs"
+    READS = "reads"
+
+
+class Undo(StrEnum):
+    """What becomes of the effect of an action when its workflow is rolled back."""
+
+    CAPTURED = "captured"
+    """The state before is captured and restored."""
+    NONE = "none"
+    """What was done cannot be undone."""
+    NEEDLESS = "needless"
+    """There is nothing to undo."""
 
 
 class ActionEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the catalogue."""
 
     action: Action
-    parameters_key: str
-    """Field of `Parameters` that belongs to this action, in Python spelling."""
+    family: Family
     timeout: str
     """Default longest time of one attempt."""
-    reversible: bool
-    """Whether the state before can be captured and restored."""
+    undo: Undo
+    kind: Kind | None = None
+    """Kind of its target, where it has always the same."""
+    named_by: str = ""
+    """Parameter that names the target."""
     changes_cluster: bool = True
 
+    @property
+    def reversible(self) -> bool:
+        """Return whether the state before is captured and restored."""
+        return self.undo is Undo.CAPTURED
 
+
+def _entry(
+    action: Action,
+    family: Family,
+    timeout: str,
+    undo: Undo,
+    target: tuple[Kind, str] | None = None,
+) -> ActionEntry:
+    kind, named_by = target or (None, "")
+    return ActionEntry(
+        action=action, family=family, timeout=timeout, undo=undo, kind=kind, named_by=named_by
+    )
+
+
+def _reads(action: Action, family: Family, timeout: str) -> ActionEntry:
+    return ActionEntry(
+        action=action, family=family, timeout=timeout, undo=Undo.NEEDLESS, changes_cluster=False
+    )
+
+
+_DEPLOYMENT: Final = (DEPLOYMENT, "deployment")
+_POD: Final = (POD, "pod")
+_NODE: Final = (NODE, "node")
+_SECRET: Final = (SECRET, "secret")
 _ENTRIES: Final = (
-    ActionEntry(
-        action=Action.SCALE_DEPLOYMENT,
-        parameters_key="scale_deployment",
-        timeout="5m",
-        reversible=True,
+    _entry(Action.SCALE_DEPLOYMENT, Family.WORKLOADS, "5m", Undo.CAPTURED, _DEPLOYMENT),
+    _entry(
+        Action.SCALE_STATEFULSET,
+        Family.WORKLOADS,
+        "5m",
+        Undo.CAPTURED,
+        (STATEFUL_SET, "statefulset"),
     ),
-    ActionEntry(
-        action=Action.RESTART_DEPLOYMENT,
-        parameters_key="restart_deployment",
-        timeout="10m",
-        reversible=False,
+    _entry(Action.RESTART_DEPLOYMENT, Family.WORKLOADS, "10m", Undo.NONE, _DEPLOYMENT),
+    _entry(Action.RESTART_DAEMONSET, Family.WORKLOADS, "10m", Undo.NONE, (DAEMON_SET, "daemonset")),
+    _entry(Action.UPDATE_IMAGE, Family.WORKLOADS, "10m", Undo.CAPTURED, _DEPLOYMENT),
+    _entry(Action.PATCH_DEPLOYMENT, Family.WORKLOADS, "1m", Undo.CAPTURED, _DEPLOYMENT),
+    _entry(Action.ROLLBACK_DEPLOYMENT, Family.WORKLOADS, "10m", Undo.CAPTURED, _DEPLOYMENT),
+    _entry(Action.INCREASE_RESOURCES, Family.WORKLOADS, "10m", Undo.CAPTURED, _DEPLOYMENT),
+    _entry(
+        Action.UPDATE_HPA,
+        Family.WORKLOADS,
+        "1m",
+        Undo.CAPTURED,
+        (HORIZONTAL_POD_AUTOSCALER, "hpa"),
     ),
-    ActionEntry(
-        action=Action.UPDATE_IMAGE,
-        parameters_key="update_image",
-        timeout="10m",
-        reversible=True,
+    _entry(Action.MIGRATE_WORKLOAD, Family.WORKLOADS, "10m", Undo.CAPTURED),
+    _entry(Action.ENABLE_DEBUG_MODE, Family.WORKLOADS, "1m", Undo.CAPTURED, _DEPLOYMENT),
+    _reads(Action.ROLLOUT_STATUS, Family.READS, "1m"),
+    _entry(Action.RESTART_POD, Family.PODS, "2m", Undo.NONE),
+    _entry(Action.DELETE_POD, Family.PODS, "2m", Undo.NONE, _POD),
+    _entry(Action.QUARANTINE_POD, Family.PODS, "1m", Undo.CAPTURED, _POD),
+    _entry(Action.CORDON_NODE, Family.NODES, "30s", Undo.CAPTURED, _NODE),
+    _entry(Action.UNCORDON_NODE, Family.NODES, "30s", Undo.CAPTURED, _NODE),
+    _entry(Action.DRAIN_NODE, Family.NODES, "15m", Undo.CAPTURED, _NODE),
+    _entry(Action.TAINT_NODE, Family.NODES, "30s", Undo.CAPTURED, _NODE),
+    _entry(Action.UNTAINT_NODE, Family.NODES, "30s", Undo.CAPTURED, _NODE),
+    _entry(Action.UPDATE_CONFIGMAP, Family.CONFIG, "1m", Undo.CAPTURED, (CONFIG_MAP, "config_map")),
+    _entry(Action.UPDATE_SECRET, Family.CONFIG, "1m", Undo.CAPTURED, _SECRET),
+    _entry(Action.ROTATE_SECRETS, Family.CONFIG, "1m", Undo.CAPTURED, _SECRET),
+    _entry(Action.APPLY_MANIFEST, Family.CONFIG, "1m", Undo.CAPTURED),
+    _entry(Action.LABEL_RESOURCE, Family.CONFIG, "1m", Undo.CAPTURED),
+    _entry(Action.ANNOTATE_RESOURCE, Family.CONFIG, "1m", Undo.CAPTURED),
+    _entry(
+        Action.UPDATE_NETWORK_POLICY,
+        Family.NETWORK,
+        "1m",
+        Undo.CAPTURED,
+        (NETWORK_POLICY, "networkpolicy"),
     ),
-    ActionEntry(
-        action=Action.WAIT_FOR_CONDITION,
-        parameters_key="wait_for_condition",
-        timeout="5m",
-        reversible=False,
-        changes_cluster=False,
-    ),
-    ActionEntry(
-        action=Action.NOTIFY_ONLY,
-        parameters_key="notify_only",
-        timeout="10s",
-        reversible=False,
-        changes_cluster=False,
-    ),
+    _entry(Action.RESTART_NETWORK, Family.NETWORK, "5m", Undo.NONE, (DAEMON_SET, "component")),
+    _entry(Action.EXPAND_PVC, Family.STORAGE, "5m", Undo.NONE, (PERSISTENT_VOLUME_CLAIM, "pvc")),
+    _entry(Action.OPTIMIZE_RESOURCES, Family.JOBS, "5m", Undo.NONE),
+    _entry(Action.RESET_SERVICE_MESH, Family.JOBS, "5m", Undo.NONE),
+    _entry(Action.CLEANUP_STORAGE, Family.JOBS, "5m", Undo.NONE),
+    _entry(Action.BACKUP_DATA, Family.JOBS, "10m", Undo.NEEDLESS),
+    _entry(Action.COMPACT_STORAGE, Family.JOBS, "30m", Undo.NONE),
+    _entry(Action.FAILOVER_DATABASE, Family.JOBS, "5m", Undo.NONE),
+    _entry(Action.REPAIR_DATABASE, Family.JOBS, "30m", Undo.NONE),
+    _entry(Action.CREATE_HEAP_DUMP, Family.JOBS, "5m", Undo.NEEDLESS),
+    _reads(Action.AUDIT_LOGS, Family.JOBS, "5m"),
+    _entry(Action.CUSTOM, Family.JOBS, "5m", Undo.NONE),
+    _reads(Action.WAIT_FOR_CONDITION, Family.READS, "5m"),
+    _reads(Action.COLLECT_DIAGNOSTICS, Family.READS, "5m"),
+    _reads(Action.NOTIFY_ONLY, Family.READS, "10s"),
 )
 CATALOGUE: Final = {entry.action: entry for entry in _ENTRIES}
-_ALIASES: Final = {"rollout_restart": Action.RESTART_DEPLOYMENT}
+ALIASES: Final = {
+    "rollout_restart": Action.RESTART_DEPLOYMENT,
+    "update_resource_limits": Action.INCREASE_RESOURCES,
+    "patch_config_map": Action.UPDATE_CONFIGMAP,
+    "patch_configmap": Action.UPDATE_CONFIGMAP,
+    "apply_configmap": Action.UPDATE_CONFIGMAP,
+    "update_config_map": Action.UPDATE_CONFIGMAP,
+    "patch_secret": Action.UPDATE_SECRET,
+    "verify_deployment": Action.ROLLOUT_STATUS,
+    "custom_script": Action.CUSTOM,
+    "scale_stateful_set": Action.SCALE_STATEFULSET,
+    "restart_daemon_set": Action.RESTART_DAEMONSET,
+}
+"""Names of their own besides the other spellings of each action's name."""
 
 
 def canonical(name: str) -> Action | None:
     """Return the action meant by any spelling of its name, or None when there is none."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
-    if snake in _ALIASES:
-        return _ALIASES[snake]
+    if snake in ALIASES:
+        return ALIASES[snake]
     return Action(snake) if snake in set(Action) else None
 
 
 def parameters_of(action: Action, parameters: Parameters) -> ActionParameters | None:
     """Return the typed parameters of `action`, or None when its key is not set."""
-    found: ActionParameters | None = getattr(parameters, CATALOGUE[action].parameters_key)
+    found: ActionParameters | None = getattr(parameters, str(action))
     return found
 
 
 def with_parameters(action: Action, value: ActionParameters) -> Parameters:
     """Return the keyed union that holds `value` for `action`."""
-    return msgspec.structs.replace(Parameters(), **{CATALOGUE[action].parameters_key: value})
+    return msgspec.structs.replace(Parameters(), **{str(action): value})

@@ -4,13 +4,9 @@ A value cannot lead out of the workflow's own namespace, in which it may act; wh
 written down plainly was checked when the workflow was planned.
 """
 
-from shared.api.parameters import (
-    ActionParameters,
-    NotifyOnly,
-    Parameters,
-    WaitForCondition,
-)
+from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
+from shared.effects.targets import named_namespace
 from shared.expressions.errors import ExpressionError
 from shared.expressions.scope import scope_of
 from shared.expressions.substitution import substituted_parameters
@@ -27,17 +23,7 @@ def resolved(workflow: WorkflowExecution, parameters: Parameters) -> Parameters:
     own = workflow.metadata.namespace
     for key in Parameters.__struct_fields__:
         given = getattr(done, key)
-        namespace = _namespace_of(given) if given is not None else ""
+        namespace = named_namespace(given) if given is not None else ""
         if namespace not in {"", own}:
             raise ExpressionError(f"{key}: may only act in namespace {own!r}, not in {namespace!r}")
     return done
-
-
-def _namespace_of(parameters: ActionParameters) -> str:
-    match parameters:
-        case NotifyOnly():
-            return ""
-        case WaitForCondition(target_resource=target):
-            return target.namespace
-        case other:
-            return other.namespace

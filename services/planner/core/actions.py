@@ -9,12 +9,18 @@ from typing import Final
 import msgspec
 
 from services.planner.core.defects import Defect, Reason, step_path
+from services.planner.core.parameters import problems_of
 from shared.api.enums import Action
-from shared.api.parameters import NotifyOnly, Parameters, WaitForCondition
+from shared.api.parameters import Parameters
 from shared.api.workflow_spec import Step
-from shared.effects.catalogue import CATALOGUE, canonical, parameters_of
+from shared.effects.catalogue import canonical, parameters_of
+from shared.effects.targets import named_namespace
 
-WAITABLE_KINDS: Final = ("Deployment", "Job", "Pod")
+_NAMESPACE_IN: Final = {
+    Action.WAIT_FOR_CONDITION: "targetResource.namespace",
+    Action.COLLECT_DIAGNOSTICS: "targetResource.namespace",
+    Action.APPLY_MANIFEST: "manifest",
+}
 _SPELLING: Final = {field.name: field.encode_name for field in msgspec.structs.fields(Parameters)}
 
 
@@ -36,7 +42,7 @@ def action_defects(step: Step, *, namespace: str) -> list[Defect]:
     return [
         *_key_defects(step, action),
         *_namespace_defects(step, action, namespace=namespace),
-        *_kind_defects(step, action),
+        *_parameter_defects(step, action),
     ]
 
 
@@ -55,7 +61,7 @@ def undo_defects(step: Step, *, namespace: str) -> list[Defect]:
 
 
 def _key_defects(step: Step, action: Action) -> list[Defect]:
-    wanted = CATALOGUE[action].parameters_key
+    wanted = str(action)
     given = [key for key in _SPELLING if getattr(step.parameters, key) is not None]
     found = [
         _defect(
@@ -73,31 +79,27 @@ def _key_defects(step: Step, action: Action) -> list[Defect]:
 
 
 def _namespace_defects(step: Step, action: Action, *, namespace: str) -> list[Defect]:
-    key = f"parameters.{_SPELLING[CATALOGUE[action].parameters_key]}"
-    match parameters_of(action, step.parameters):
-        case None | NotifyOnly():
-            return []
-        case WaitForCondition(target_resource=target):
-            given, path = target.namespace, f"{key}.targetResource.namespace"
-        case other:
-            given, path = other.namespace, f"{key}.namespace"
+    parameters = parameters_of(action, step.parameters)
+    given = named_namespace(parameters) if parameters is not None else ""
     if given in {"", namespace} or "${" in given:
         return []
     message = (
         f"a workflow may only act in its own namespace {namespace!r}, not in {given!r}; "
         "leave it empty or create the workflow there"
     )
-    return [_defect(step, path, message)]
+    field = _NAMESPACE_IN.get(action, "namespace")
+    return [_defect(step, f"parameters.{_SPELLING[str(action)]}.{field}", message)]
 
 
-def _kind_defects(step: Step, action: Action) -> list[Defect]:
-    match parameters_of(action, step.parameters):
-        case WaitForCondition(target_resource=target) if target.kind not in WAITABLE_KINDS:
-            message = f"{target.kind!r} cannot be waited for; use {', '.join(WAITABLE_KINDS)}"
-            path = "parameters.waitForCondition.targetResource.kind"
-            return [_defect(step, path, message)]
-        case _:
-            return []
+def _parameter_defects(step: Step, action: Action) -> list[Defect]:
+    parameters = parameters_of(action, step.parameters)
+    if parameters is None:
+        return []
+    key = f"parameters.{_SPELLING[str(action)]}"
+    return [
+        _defect(step, f"{key}.{field}" if field else key, message)
+        for field, message in problems_of(parameters)
+    ]
 
 
 def _defect(

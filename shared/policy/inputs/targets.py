@@ -1,21 +1,18 @@
 """What an action is about: the object, and its parameters without their key."""
 
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 
 from shared.api.enums import Action
-from shared.api.groups import DEPLOYMENT
 from shared.api.parameters import (
     ActionParameters,
-    NotifyOnly,
     Parameters,
-    RestartDeployment,
     ScaleDeployment,
-    UpdateImage,
-    WaitForCondition,
+    ScaleStatefulset,
 )
 from shared.effects.catalogue import CATALOGUE, canonical, parameters_of
+from shared.effects.targets import target_of
 from shared.errors import PermanentError
 
 
@@ -50,7 +47,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def replicas(self) -> int | None:
         """Return how many replicas it leaves, or None if it leaves them as they are."""
-        return self.parameters.wanted if isinstance(self.parameters, ScaleDeployment) else None
+        return _wanted(self.parameters)
 
     @property
     def expected_replicas(self) -> int | None:
@@ -75,18 +72,15 @@ def asked(action: str, parameters: Parameters, *, namespace: str) -> Asked:
     given = parameters_of(known, parameters)
     if given is None:
         raise PermanentError("NoParameters", f"{known} has no parameters")
-    return Asked(action=known, parameters=given, target=_target(given, namespace))
+    return Asked(action=known, parameters=given, target=_target(known, given, namespace))
 
 
-def _target(given: ActionParameters, namespace: str) -> Target | None:
-    match given:
-        case ScaleDeployment() | RestartDeployment() | UpdateImage():
-            return Target(
-                kind=DEPLOYMENT.kind, name=given.deployment, namespace=given.namespace or namespace
-            )
-        case WaitForCondition(target_resource=it):
-            return Target(kind=it.kind, name=it.name, namespace=it.namespace or namespace)
-        case NotifyOnly():
-            return None
-        case _:
-            assert_never(given)
+def _target(action: Action, given: ActionParameters, namespace: str) -> Target | None:
+    found = target_of(action, given, namespace)
+    if found is None:
+        return None
+    return Target(kind=found.kind.kind, name=found.name, namespace=found.namespace)
+
+
+def _wanted(given: ActionParameters) -> int | None:
+    return given.wanted if isinstance(given, ScaleDeployment | ScaleStatefulset) else None

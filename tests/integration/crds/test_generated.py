@@ -24,7 +24,9 @@ def test_files_are_what_the_structs_say() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_fits_into_the_annotation_of_client_side_apply(name: str) -> None:
-    assert len((CRDS / name).read_bytes()) < 200_000
+    kept = msgspec.json.encode(yaml.safe_load((CRDS / name).read_text()))
+
+    assert len(kept) < 200_000
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -130,7 +130,7 @@ def test_row_91_what_policies_decide_is_counted(
     before = value("cascade_failures_prevented_total")
 
     policies.evaluated("safety_nodes.rego", 0.01)
-    policies.change_denied(["safety_nodes.rego"], "drain-node", is_answered=True)
+    policies.change_denied(["safety_nodes.rego"], "drain-everything", is_answered=True)
     policies.change_denied([], "ScaleDeployment", is_answered=False)
     policies.precondition_timed_out("deployment_exists")
 

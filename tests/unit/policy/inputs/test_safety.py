@@ -6,11 +6,10 @@ import msgspec
 import pytest
 
 from shared.api.parameters import (
+    CordonNode,
     NotifyOnly,
     Parameters,
     ScaleDeployment,
-    TargetResource,
-    WaitForCondition,
 )
 from shared.errors import PermanentError
 from shared.limits import GitOps
@@ -111,12 +110,9 @@ def test_what_is_about_no_object_has_an_empty_target() -> None:
     ],
 )
 def test_a_node_is_described(name: str, told: Object) -> None:
-    it = TargetResource(kind="Node", name=name)
-    parameters = Parameters(
-        wait_for_condition=WaitForCondition(target_resource=it, condition="Ready")
-    )
+    parameters = Parameters(cordon_node=CordonNode(node=name))
 
-    assert seen(asked("wait_for_condition", parameters, namespace="default"))["node"] == told
+    assert seen(asked("cordon_node", parameters, namespace="default"))["node"] == told
 
 
 @pytest.mark.parametrize(

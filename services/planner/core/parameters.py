@@ -1,0 +1,199 @@
+"""What is wrong with the parameters of one action beyond their types and ranges.
+
+Pure; a value that is an expression is judged once it has its value.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from shared.api.parameters import (
+    ActionParameters,
+    AnnotateResource,
+    ApplyManifest,
+    CollectDiagnostics,
+    Custom,
+    IncreaseResources,
+    LabelResource,
+    PatchDeployment,
+    RestartPod,
+    UpdateConfigmap,
+    UpdateHpa,
+    UpdateNetworkPolicy,
+    UpdateSecret,
+    WaitForCondition,
+)
+from shared.effects.manifests import ManifestError, parsed, parsed_object
+from shared.effects.targets import APPLICABLE, DIAGNOSABLE, MARKABLE, WAITABLE
+
+Problems = Iterator[tuple[str, str]]
+"""Field below the parameters, empty for all of them, and what is wrong."""
+
+_RULES: Final = ("ingress", "egress", "policyTypes", "podSelector")
+
+
+def problems_of(parameters: ActionParameters) -> Problems:
+    """Yield each field with what is wrong with it, and what to do."""
+    check = _CHECKS.get(type(parameters))
+    if check is not None:
+        yield from check(parameters)
+
+
+def _wait(given: WaitForCondition) -> Problems:
+    yield from _kind("targetResource.kind", given.target_resource.kind, WAITABLE, "waited for")
+
+
+def _diagnostics(given: CollectDiagnostics) -> Problems:
+    kind = given.target_resource.kind
+    yield from _kind("targetResource.kind", kind, DIAGNOSABLE, "looked into")
+
+
+def _labels(given: LabelResource) -> Problems:
+    yield from _kind("kind", given.kind, MARKABLE, "labelled")
+    yield from _changes("labels", given.labels, given.remove)
+
+
+def _annotations(given: AnnotateResource) -> Problems:
+    yield from _kind("kind", given.kind, MARKABLE, "annotated")
+    yield from _changes("annotations", given.annotations, given.remove)
+
+
+def _config_map(given: UpdateConfigmap) -> Problems:
+    yield from _changes("data", given.data, given.remove)
+
+
+def _pods(given: RestartPod) -> Problems:
+    if sum(map(bool, (given.pod, given.selector, given.deployment))) != 1:
+        yield "", "give one of pod, selector and deployment"
+
+
+def _resources(given: IncreaseResources) -> Problems:
+    asked = (given.cpu_limit, given.memory_limit, given.cpu_request, given.memory_request)
+    if not any(asked):
+        yield "", "give at least one of cpuLimit, memoryLimit, cpuRequest, memoryRequest"
+
+
+def _custom(given: Custom) -> Problems:
+    if bool(given.template) == bool(given.custom_command):
+        yield "", "give either customCommand or template"
+
+
+def _kind(field: str, kind: str, known: Mapping[str, Any], verb: str) -> Problems:
+    if kind not in known:
+        yield field, f"{kind!r} cannot be {verb}; use {', '.join(known)}"
+
+
+def _changes(field: str, values: Mapping[str, str], remove: list[str]) -> Problems:
+    if not values and not remove:
+        yield "", f"it changes nothing; give {field} or remove"
+    both = sorted(set(values) & set(remove))
+    if both:
+        yield "remove", f"{', '.join(both)} cannot be set and removed at once"
+
+
+def _secret(parameters: UpdateSecret) -> Problems:
+    if not parameters.values_from:
+        yield from _changes("data", parameters.data, parameters.remove)
+    elif parameters.data:
+        yield "valuesFrom", "give values in data or in another Secret, not both"
+    for key, value in parameters.data.items():
+        if "${" not in value and not _is_base64(value):
+            yield f"data[{key}]", "it is no base64; encode the value"
+
+
+def _is_base64(value: str) -> bool:
+    try:
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def _bounds(parameters: UpdateHpa) -> Problems:
+    fewest, most = parameters.min_replicas, parameters.max_replicas
+    if fewest is None and most is None:
+        yield "", "give minReplicas, maxReplicas or both"
+    if most == 0:
+        yield "maxReplicas", "it must be at least 1"
+    if isinstance(fewest, int) and isinstance(most, int) and fewest > most:
+        yield "minReplicas", f"it is {fewest}, more than maxReplicas {most}"
+
+
+def _deployment_patch(given: PatchDeployment) -> Problems:
+    try:
+        found = parsed(given.patch) if given.patch_type == "json" else parsed_object(given.patch)
+    except ManifestError as error:
+        yield "patch", str(error)
+        return
+    yield from _operations(found) if given.patch_type == "json" else _patch(found)
+
+
+def _rules(given: UpdateNetworkPolicy) -> Problems:
+    try:
+        unknown = sorted(set(parsed_object(given.rules)) - set(_RULES))
+    except ManifestError as error:
+        yield "rules", str(error)
+        return
+    if unknown:
+        yield "rules", f"{', '.join(unknown)} is not among {', '.join(_RULES)}"
+
+
+def _applied(given: ApplyManifest) -> Problems:
+    try:
+        found = parsed_object(given.manifest)
+    except ManifestError as error:
+        yield "manifest", str(error)
+        return
+    yield from _manifest(found)
+
+
+def _operations(found: Any) -> Problems:
+    if not isinstance(found, list) or not all(
+        isinstance(each, dict) and {"op", "path"} <= set(each) for each in found
+    ):
+        yield "patch", "a JSON patch is a list of operations with op and path"
+        return
+    paths = {str(each["path"]) for each in found} | {str(each.get("from", "")) for each in found}
+    if any(path.startswith("/status") for path in paths):
+        yield "patch", "the status belongs to the controller; patch metadata or spec"
+
+
+def _patch(found: dict[str, Any]) -> Problems:
+    unknown = sorted(set(found) - {"apiVersion", "kind", "metadata", "spec"})
+    if unknown:
+        yield "patch", f"{', '.join(unknown)} cannot be patched; patch metadata or spec"
+
+
+def _manifest(found: dict[str, Any]) -> Problems:
+    kind, meta = found.get("kind"), found.get("metadata")
+    if kind == "Secret":
+        yield "manifest", "whoever may read the workflow could read it; use update_secret"
+        return
+    known = APPLICABLE.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        yield "manifest", f"kind {kind!r} cannot be applied; use {', '.join(APPLICABLE)}"
+        return
+    if found.get("apiVersion") != known.api_version:
+        yield "manifest", f"apiVersion of a {kind} is {known.api_version}"
+    if not isinstance(meta, dict) or not isinstance(meta.get("name"), str):
+        yield "manifest", "metadata.name is missing; name the object"
+    elif {"ownerReferences", "finalizers"} & set(meta):
+        yield "manifest", "ownerReferences and finalizers cannot be applied; remove them"
+
+
+_CHECKS: Final[Mapping[type, Callable[[Any], Problems]]] = {
+    WaitForCondition: _wait,
+    CollectDiagnostics: _diagnostics,
+    LabelResource: _labels,
+    AnnotateResource: _annotations,
+    UpdateConfigmap: _config_map,
+    UpdateSecret: _secret,
+    RestartPod: _pods,
+    IncreaseResources: _resources,
+    UpdateHpa: _bounds,
+    Custom: _custom,
+    PatchDeployment: _deployment_patch,
+    UpdateNetworkPolicy: _rules,
+    ApplyManifest: _applied,
+}

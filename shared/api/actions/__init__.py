@@ -1,0 +1,1 @@
+"""Typed parameters of every action, one module for each family of actions."""

@@ -1,0 +1,95 @@
+"""Manifests and patches as people write them: one YAML document without anything clever.
+
+Aliases are refused: a few lines of them stand for gigabytes.
+"""
+
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+_DEEPEST: Final = 50
+
+
+class ManifestError(ValueError):
+    """A text is no manifest; says why, without repeating it."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What an object says it is; empty where it says nothing."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+def parsed(text: str) -> Any:
+    """Return the one document of a YAML or JSON text as plain values.
+
+    Raises:
+        ManifestError: when there is none, or more than one, or it uses aliases or tags.
+    """
+    try:
+        found = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, and stricter
+    except yaml.YAMLError as error:
+        raise ManifestError(f"it is no YAML: {_place(error)}") from error
+    except RecursionError as error:
+        raise ManifestError("it is nested too deeply") from error
+    _refuse_depth(found, _DEEPEST)
+    return found
+
+
+def parsed_object(text: str) -> dict[str, Any]:
+    """Return the one object of a text. Raises ManifestError."""
+    found = parsed(text)
+    if not isinstance(found, dict):
+        raise ManifestError("it is no object; write fields and values")
+    return found
+
+
+def identity_of(text: str) -> Identity:
+    """Return what a manifest says it is; empty texts for what it does not say."""
+    try:
+        found = parsed_object(text)
+    except ManifestError:
+        return Identity()
+    meta = found.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    return Identity(
+        api_version=_text(found.get("apiVersion")),
+        kind=_text(found.get("kind")),
+        name=_text(meta.get("name")),
+        namespace=_text(meta.get("namespace")),
+    )
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Loads no aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node, unless it stands for another one."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.get_mark()
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", mark)
+        return super().compose_node(parent, index)
+
+
+def _refuse_depth(value: Any, left: int) -> None:
+    if left == 0:
+        raise ManifestError("it is nested too deeply")
+    nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in nested:
+        _refuse_depth(each, left - 1)
+    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+        raise ManifestError("a key is no text; put it in quotes")
+
+
+def _place(error: yaml.YAMLError) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return "it cannot be read"
+    return f"line {error.problem_mark.line + 1}: {error.problem}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
