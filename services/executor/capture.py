@@ -1,69 +1,155 @@
 """Captures what undoes an execution, from the target as it is before the change (R2)."""
 
+import secrets
+import string
+from typing import Final
+
 import msgspec
 
-from services.executor.actions import mutations
-from services.executor.actions.mutations import Mutation
-from services.executor.core import changes, claims, operations
-from services.executor.core.changes import RefusedError
-from shared.api.enums import ExecutionKind, Intent
+from services.executor.actions.handlers import HANDLERS
+from services.executor.actions.handling import Material
+from services.executor.core import captures, keeping, operations
+from services.executor.core.captures import Mutation, stamp_of
+from services.executor.core.changes import Asked, RefusedError, State, Wanted
+from services.executor.keeping import KeptStates
+from shared.api.enums import ErrorType, ExecutionKind, Intent
 from shared.api.execution import CapturedInverse, KubernetesExecution
-from shared.api.parameters import ActionParameters
+from shared.api.groups import REPLICA_SET, SECRET
+from shared.api.parameters import (
+    ActionParameters,
+    ApplyManifest,
+    RollbackDeployment,
+    RotateSecrets,
+    UpdateSecret,
+)
 from shared.clock import Clock
 from shared.effects.catalogue import canonical, parameters_of
-from shared.errors import FencedError
+from shared.effects.forms import Form
+from shared.effects.manifests import parsed_object
+from shared.effects.targets import target_of
+from shared.errors import PermanentError
 from shared.ids import Uid
-from shared.kube.port import Cluster, Object
+from shared.kube.port import Object, TargetCluster
 from shared.kube.store import ExecutionStore
 from shared.workflow.names import operation_id
 
+_ALPHABET: Final = string.ascii_letters + string.digits
+
 
 class Captures:
-    """Captures inverses and keeps them on their executions."""
+    """Captures inverses for executions, with the rights of their action."""
 
-    def __init__(self, cluster: Cluster, executions: ExecutionStore, *, clock: Clock) -> None:
+    def __init__(self, cluster: TargetCluster, executions: ExecutionStore, *, clock: Clock) -> None:
         self._cluster = cluster
         self._executions = executions
+        self._kept = KeptStates(cluster)
         self._clock = clock
 
-    async def inverse(
-        self, execution: KubernetesExecution, mutation: Mutation, live: Object
+    async def at_claim(
+        self, execution: KubernetesExecution, mutation: Mutation, live: Object | None
     ) -> CapturedInverse | None:
         """Return what undoes the change; None where the effect will find out why it cannot be."""
-        if execution.spec.intent is not Intent.RUN or execution.spec.rollback_of is not None:
+        if not is_captured(execution):
             return None
         started = msgspec.structs.replace(
             execution.status, start_time=execution.status.start_time or self._clock.now()
         )
-        stamp = stamp_of(msgspec.structs.replace(execution, status=started))
+        begun = msgspec.structs.replace(execution, status=started)
         try:
-            change = mutations.render(mutation, live, stamp=stamp)
-        except RefusedError:
+            return await self.inverse(begun, mutation, live)
+        except (RefusedError, PermanentError):
             return None
-        address = mutations.address(mutation, execution.metadata.namespace)
-        inverse = changes.inverse_of(change, live, address)
-        earlier = await self._earlier(execution, live)
-        if earlier is not None:
-            inverse = changes.continued(inverse, earlier)
-        if execution.spec.convergent and inverse.before == inverse.after:
-            return changes.without_change(inverse)
-        return inverse
 
-    async def again(self, claim: KubernetesExecution, mutation: Mutation) -> KubernetesExecution:
-        """Capture anew under a claim, because another workflow changed the target since.
+    async def inverse(
+        self, execution: KubernetesExecution, mutation: Mutation, live: Object | None
+    ) -> CapturedInverse:
+        """Return what undoes the change, and keep what may not stand in a status.
 
         Raises:
-            FencedError: when the claim is gone.
-            TransientError: when it could not be stored; the change must then not be made.
+            RefusedError: when the change cannot be made.
+            PermanentError: when the API server would refuse it.
         """
-        address = mutations.address(mutation, claim.metadata.namespace)
-        target = await self._cluster.read(address.kind, address.name, namespace=address.namespace)
-        held = await self._executions.fetch(claim.metadata.namespace, claim.metadata.name)
-        if held is None or not claims.holds(held, claim):
-            raise FencedError("ClaimLost", f"{claim.metadata.name} is no longer ours")
-        inverse = await self.inverse(held, mutation, target) if target is not None else None
-        status = msgspec.structs.replace(held.status, rollback_information=inverse)
-        return await self._executions.write_status(held, status)
+        state = await self._state(execution, mutation, live)
+        earlier = await self._earlier(execution, live) if live is not None else None
+        if earlier is not None and await self._repeats(execution, state, earlier, live):
+            bare = captures.inverse_of(mutation, state, live, shown=state, kept_in="")
+            return captures.continued(bare, earlier)
+        shown, kept_in = state, ""
+        if state.changes and keeping.belongs_in_secret(mutation.address.kind, state):
+            version = live["metadata"]["resourceVersion"] if live is not None else ""
+            kept_in, state = await self._kept.keep(execution, state, version=version)
+            shown = keeping.shown(state)
+        elif keeping.belongs_in_secret(mutation.address.kind, state):
+            shown = State(before={}, after={})
+        inverse = captures.inverse_of(mutation, state, live, shown=shown, kept_in=kept_in)
+        if execution.spec.convergent and not state.changes:
+            return captures.without_change(inverse)
+        return inverse
+
+    async def _state(
+        self, execution: KubernetesExecution, mutation: Mutation, live: Object | None
+    ) -> State:
+        address, parameters = mutation.address, mutation.parameters
+        if live is None:
+            if isinstance(parameters, ApplyManifest):
+                return await self._state_made(mutation, parameters)
+            raise missing(mutation)
+        material = await self._material(execution, mutation, live)
+        wanted = mutation.handler.intend(parameters, live, material)
+        if isinstance(wanted, Wanted):
+            return captures.state_wanted(live, wanted)
+        meta = live["metadata"]
+        tried = await self._cluster.dry_run(
+            address.kind,
+            address.name,
+            _at_version(wanted, uid=meta["uid"], version=meta["resourceVersion"]),
+            namespace=address.namespace,
+            form=wanted.form,
+            force=wanted.force,
+        )
+        return captures.state_tried(live, tried.object)
+
+    async def _state_made(self, mutation: Mutation, parameters: ApplyManifest) -> State:
+        address = mutation.address
+        manifest = manifest_for(mutation, parameters)
+        tried = await self._cluster.dry_create(address.kind, manifest, namespace=address.namespace)
+        return captures.state_made(tried.object, manifest)
+
+    async def _material(
+        self, execution: KubernetesExecution, mutation: Mutation, live: Object
+    ) -> Material:
+        """Return what else the action decides by, as it is now."""
+        namespace, stamp = mutation.address.namespace, stamp_of(execution)
+        match mutation.parameters:
+            case RollbackDeployment():
+                listing = await self._cluster.list(REPLICA_SET, namespace=namespace)
+                owned = [each for each in listing.items if _is_owned(each, live)]
+                return Material(stamp=stamp, replica_sets=owned)
+            case UpdateSecret(values_from=source) if source:
+                found = await self._cluster.read(SECRET, source, namespace=namespace)
+                return Material(stamp=stamp, source=found)
+            case RotateSecrets(keys=keys, length=length):
+                fresh = {
+                    key: "".join(secrets.choice(_ALPHABET) for _ in range(length)) for key in keys
+                }
+                return Material(stamp=stamp, fresh=fresh)
+            case _:
+                return Material(stamp=stamp)
+
+    async def _repeats(
+        self,
+        execution: KubernetesExecution,
+        state: State,
+        earlier: CapturedInverse,
+        live: Object | None,
+    ) -> bool:
+        uid = live["metadata"]["uid"] if live is not None else ""
+        same = earlier.target is not None and earlier.target.uid == uid
+        try:
+            before = await self._kept.state(earlier, namespace=execution.metadata.namespace)
+        except RefusedError:
+            return False
+        return captures.repeats(state, before, same_object=same)
 
     async def _earlier(
         self, execution: KubernetesExecution, live: Object
@@ -94,12 +180,48 @@ def parameters_for(execution: KubernetesExecution) -> ActionParameters | None:
 
 
 def mutation_of(execution: KubernetesExecution) -> Mutation | None:
-    """Return what an execution changes, or None when it changes nothing."""
-    parameters = parameters_for(execution)
-    return parameters if isinstance(parameters, Mutation) else None
+    """Return what an execution changes; None when it changes no single object."""
+    action, parameters = canonical(execution.spec.action), parameters_for(execution)
+    if action is None or action not in HANDLERS or parameters is None:
+        return None
+    address = target_of(action, parameters, execution.metadata.namespace)
+    if address is None:
+        return None
+    return Mutation(action=action, parameters=parameters, address=address, handler=HANDLERS[action])
 
 
-def stamp_of(execution: KubernetesExecution) -> str:
-    """Return the same time stamp for every try of one execution."""
-    started = execution.status.start_time
-    return started.isoformat().replace("+00:00", "Z") if started else ""
+def is_captured(execution: KubernetesExecution) -> bool:
+    """Return whether what undoes an execution is captured before it acts."""
+    return execution.spec.intent is Intent.RUN and not is_captured_undo(execution)
+
+
+def is_captured_undo(execution: KubernetesExecution) -> bool:
+    """Return whether an execution restores what another one captured."""
+    undo = execution.spec.rollback_of
+    return undo is not None and undo.target is not None
+
+
+def manifest_for(mutation: Mutation, parameters: ApplyManifest) -> Object:
+    """Return the object of a manifest, in the namespace it is for."""
+    body = parsed_object(parameters.manifest)
+    namespace = {"namespace": mutation.address.namespace}
+    return body | {"metadata": body["metadata"] | namespace}
+
+
+def missing(mutation: Mutation) -> RefusedError:
+    """Return that the target of a change is not there."""
+    return RefusedError(ErrorType.RESOURCE_NOT_FOUND, f"{mutation.address} does not exist")
+
+
+def _at_version(wanted: Asked, *, uid: str, version: str) -> object:
+    """Return the body of a patch that only holds for one version of its target."""
+    if wanted.form is Form.JSON:
+        test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+        return [test, *wanted.body]
+    meta = dict(wanted.body.get("metadata") or {}) | {"uid": uid, "resourceVersion": version}
+    return wanted.body | {"metadata": meta}
+
+
+def _is_owned(replica_set: Object, live: Object) -> bool:
+    owners = replica_set["metadata"].get("ownerReferences", [])
+    return any(owner["uid"] == live["metadata"]["uid"] for owner in owners)

@@ -9,13 +9,15 @@ from typing import Final
 
 import msgspec
 
-from services.executor.actions import mutations
-from services.executor.actions.mutations import Mutation
+from services.executor.acting import targets_for
 from services.executor.capture import Captures, mutation_of
 from services.executor.core import blocked, claims, locks
+from services.executor.core.captures import Mutation
+from services.executor.held import HeldClaim
+from services.executor.ledger import LedgerCluster
 from services.executor.locking import TargetLocks
 from shared.api.enums import Intent
-from shared.api.execution import CapturedInverse, KubernetesExecution
+from shared.api.execution import CapturedInverse, EffectRecord, KubernetesExecution
 from shared.contracts.subjects import Fact
 from shared.errors import ConflictError, PermanentError
 from shared.kube.port import Object
@@ -30,14 +32,16 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     holder: KubernetesExecution
 
 
+class Unseen(msgspec.Struct, frozen=True):
+    """Nobody looked at a target, or nobody may: the effect will find out why."""
+
+
 class Claiming:
     """Claims executions under one identity."""
 
     def __init__(self, context: Context, *, identity: str) -> None:
         self._context = context
         self._identity = identity
-        self._locks = TargetLocks(context.cluster, context.executions)
-        self._captures = Captures(context.cluster, context.executions, clock=context.clock)
 
     async def claim(self, execution: KubernetesExecution) -> KubernetesExecution | Held:
         """Return the claimed execution, or who holds its target.
@@ -46,48 +50,50 @@ class Claiming:
             ConflictError: when the execution is not as it was read any more.
             NotFoundError: when it is gone.
         """
-        mutation = mutation_of(execution)
-        target = await self._target(execution, mutation)
+        context, mutation = self._context, mutation_of(execution)
+        noted = HeldClaim(context.executions, execution)
+        cluster = LedgerCluster(targets_for(context, execution), noted)
+        target = await self._target(execution, mutation, cluster)
         if isinstance(target, Held):
             return target
         inverse = execution.status.rollback_information
-        if inverse is None and mutation is not None and target is not None:
-            inverse = await self._captures.inverse(execution, mutation, target)
-        return await self._swap_in(execution, inverse)
+        if inverse is None and mutation is not None and not isinstance(target, Unseen):
+            captures = Captures(cluster, context.executions, clock=context.clock)
+            inverse = await captures.at_claim(execution, mutation, target)
+        return await self._swap_in(execution, inverse, noted.now.status.effects)
 
     async def until_free(self, held: Held) -> None:
         """Return when the holder has ended."""
-        await self._locks.until_ended(held.holder)
+        locks_ = TargetLocks(self._context.cluster, self._context.executions)
+        await locks_.until_ended(held.holder)
 
     async def _target(
-        self, execution: KubernetesExecution, mutation: Mutation | None
-    ) -> Object | Held | None:
-        """Return the target, or who holds it; None where there is none, or none to be seen.
+        self, execution: KubernetesExecution, mutation: Mutation | None, cluster: LedgerCluster
+    ) -> Object | Held | Unseen | None:
+        """Return the target, or who holds it; None where there is none.
 
         Whoever was blocked takes the lock before the claim: of many that wait, one goes on,
         and the time of the others still does not run.
         """
         if mutation is None:
-            return None
-        address = mutations.address(mutation, execution.metadata.namespace)
+            return Unseen()
+        address, target_locks = mutation.address, TargetLocks(cluster, self._context.executions)
         while True:
-            live = await self._context.cluster.read(
-                address.kind, address.name, namespace=address.namespace
-            )
-            if live is None or execution.is_claimed or execution.spec.intent is not Intent.RUN:
-                return live
-            holder = await self._locks.holder(live, execution)
-            if holder is not None:
-                await self._say_blocked(execution, locks.explain(address, holder))
-                return Held(holder=holder)
-            if not blocked.is_blocked(execution):
-                return live
             try:
-                return await self._locks.take(address, live, execution)
+                live = await cluster.read(address.kind, address.name, namespace=address.namespace)
+                if live is None or execution.is_claimed or execution.spec.intent is not Intent.RUN:
+                    return live
+                holder = await target_locks.holder(live, execution)
+                if holder is not None:
+                    await self._say_blocked(execution, locks.explain(address, holder))
+                    return Held(holder=holder)
+                if not blocked.is_blocked(execution):
+                    return live
+                return await target_locks.take(address, live, execution)
             except ConflictError:
                 await asyncio.sleep(_AGAIN_S)
             except PermanentError:
-                return live  # the effect will find out why
+                return Unseen()
 
     async def _say_blocked(self, execution: KubernetesExecution, message: str) -> None:
         context = self._context
@@ -98,12 +104,16 @@ class Claiming:
         await context.publisher.execution_fact(waiting, Fact.BLOCKED)
 
     async def _swap_in(
-        self, execution: KubernetesExecution, inverse: CapturedInverse | None
+        self,
+        execution: KubernetesExecution,
+        inverse: CapturedInverse | None,
+        effects: list[EffectRecord],
     ) -> KubernetesExecution:
         context = self._context
         status = claims.claimed(
             execution, holder=self._identity, now=context.clock.now(), inverse=inverse
         )
+        status = msgspec.structs.replace(status, effects=effects)
         claim = await context.executions.write_status(execution, status)
         await context.publisher.execution_fact(claim, Fact.CLAIMED)
         if blocked.is_blocked(execution):

@@ -11,7 +11,6 @@ from services.executor.core import locks
 from services.executor.core.changes import Address
 from shared.api.enums import TERMINAL_EXECUTION_PHASES
 from shared.api.execution import KubernetesExecution
-from shared.api.groups import KUBERNETES_EXECUTION
 from shared.api.meta import LOCKED_BY_ANNOTATION
 from shared.errors import PermanentError, TransientError
 from shared.kube.port import Cluster, Object
@@ -24,6 +23,7 @@ class TargetLocks:
     """The locks on targets."""
 
     def __init__(self, cluster: Cluster, executions: ExecutionStore) -> None:
+        """Build it from who may change targets, and who reads executions."""
         self._cluster = cluster
         self._executions = executions
 
@@ -72,12 +72,7 @@ class TargetLocks:
         live = await self._fetch(meta.namespace, meta.name)
         if live is None or live.metadata.uid != meta.uid or live.is_terminal:
             return True
-        async for change in self._cluster.watch(
-            KUBERNETES_EXECUTION,
-            namespace=meta.namespace,
-            name=meta.name,
-            resource_version=live.metadata.resource_version,
-        ):
+        async for change in self._executions.watch(live):
             if change.type != "BOOKMARK":
                 phase = change.object.get("status", {}).get("phase")
                 if change.type == "DELETED" or phase in TERMINAL_EXECUTION_PHASES:

@@ -38,6 +38,27 @@ class TargetRef(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     uid: Annotated[str, Meta(max_length=64, description="Its identity.")] = ""
 
 
+class EffectRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One request that changed the cluster."""
+
+    verb: Annotated[str, Meta(max_length=16, description="create, patch, delete or evict.")]
+    kind: Annotated[str, Meta(max_length=63, description="Kind of the object.")]
+    name: Annotated[str, Meta(max_length=253, description="Its name.")]
+    uid: Annotated[str, Meta(max_length=64, description="Its identity.")] = ""
+    resource_version_before: Annotated[
+        str, Meta(max_length=64, description="Version it was made on; empty for a creation.")
+    ] = ""
+    resource_version_after: Annotated[
+        str, Meta(max_length=64, description="Version it led to; empty where none was told.")
+    ] = ""
+    digest: Annotated[
+        str, Meta(max_length=16, description="Of what was sent; empty for a Secret.")
+    ] = ""
+    answered: Annotated[
+        bool, Meta(description="False: nobody knows whether it was carried out.")
+    ] = True
+
+
 class CapturedInverse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What undoes an execution, captured before it acted."""
 
@@ -60,6 +81,16 @@ class CapturedInverse(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         dict[str, str],
         Meta(max_length=32, description="The same fields as this execution leaves them."),
     ] = {}
+    absent_before: Annotated[
+        bool, Meta(description="Whether the object itself was not there; undone by deletion.")
+    ] = False
+    kept_in: Annotated[
+        str,
+        Meta(max_length=253, description="Secret that holds the values, if they are not here."),
+    ] = ""
+    left_in: Annotated[
+        str, Meta(max_length=253, description="Secret with what a later attempt left.")
+    ] = ""
 
 
 class RollbackOf(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -74,6 +105,19 @@ class RollbackOf(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     after: Annotated[
         dict[str, str], Meta(max_length=32, description="Values the step left behind, by path.")
     ] = {}
+    absent_before: Annotated[
+        bool, Meta(description="Whether the object itself was not there; undone by deletion.")
+    ] = False
+    kept_in: Annotated[
+        str,
+        Meta(max_length=253, description="Secret that holds the values, if they are not here."),
+    ] = ""
+    left_in: Annotated[
+        str, Meta(max_length=253, description="Secret with what a later attempt left.")
+    ] = ""
+    action: Annotated[
+        str, Meta(max_length=64, description="Action of the step; its rights are used.")
+    ] = ""
     on_drift: Annotated[OnDrift, Meta(description="If the live values are neither.")] = OnDrift.SKIP
 
 
@@ -190,6 +234,13 @@ class ExecutionStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     rollback_information: Annotated[
         CapturedInverse | None, Meta(description="What undoes it, captured before acting.")
     ] = None
+    effects: Annotated[
+        list[EffectRecord],
+        Meta(max_length=2048, description="Every request that changed the cluster, in order."),
+    ] = []
+    progress: Annotated[
+        Message, Meta(description="How far it is, for people; of what takes long.")
+    ] = ""
 
 
 class KubernetesExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

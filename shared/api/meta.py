@@ -25,6 +25,8 @@ OVERRIDDEN_BY_ANNOTATION: Final = "kubernaut.ai/overridden-by"
 """User who last changed that; the API server sets it, nobody else can."""
 LAST_OPERATIONS_ANNOTATION: Final = "kubernaut.ai/last-operations"
 LOCKED_BY_ANNOTATION: Final = "kubernaut.ai/locked-by"
+QUARANTINE_LABEL: Final = "kubernaut.ai/quarantine"
+"""On a pod that is cut off; its value is the uid of the pod."""
 """Executions, all of one workflow, that changed a target last; it is theirs until they end."""
 
 

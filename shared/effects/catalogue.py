@@ -41,7 +41,7 @@ class Family(StrEnum):
     READS = "reads"
 
 
-class Undo(StrEnum):
+class Reversal(StrEnum):
     """What becomes of the effect of an action when its workflow is rolled back."""
 
     CAPTURED = "captured"
@@ -59,7 +59,7 @@ class ActionEntry(msgspec.Struct, frozen=True, kw_only=True):
     family: Family
     timeout: str
     """Default longest time of one attempt."""
-    undo: Undo
+    reversal: Reversal
     kind: Kind | None = None
     """Kind of its target, where it has always the same."""
     named_by: str = ""
@@ -69,25 +69,34 @@ class ActionEntry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def reversible(self) -> bool:
         """Return whether the state before is captured and restored."""
-        return self.undo is Undo.CAPTURED
+        return self.reversal is Reversal.CAPTURED
 
 
 def _entry(
     action: Action,
     family: Family,
     timeout: str,
-    undo: Undo,
+    reversal: Reversal,
     target: tuple[Kind, str] | None = None,
 ) -> ActionEntry:
     kind, named_by = target or (None, "")
     return ActionEntry(
-        action=action, family=family, timeout=timeout, undo=undo, kind=kind, named_by=named_by
+        action=action,
+        family=family,
+        timeout=timeout,
+        reversal=reversal,
+        kind=kind,
+        named_by=named_by,
     )
 
 
 def _reads(action: Action, family: Family, timeout: str) -> ActionEntry:
     return ActionEntry(
-        action=action, family=family, timeout=timeout, undo=Undo.NEEDLESS, changes_cluster=False
+        action=action,
+        family=family,
+        timeout=timeout,
+        reversal=Reversal.NEEDLESS,
+        changes_cluster=False,
     )
 
 
@@ -96,63 +105,69 @@ _POD: Final = (POD, "pod")
 _NODE: Final = (NODE, "node")
 _SECRET: Final = (SECRET, "secret")
 _ENTRIES: Final = (
-    _entry(Action.SCALE_DEPLOYMENT, Family.WORKLOADS, "5m", Undo.CAPTURED, _DEPLOYMENT),
+    _entry(Action.SCALE_DEPLOYMENT, Family.WORKLOADS, "5m", Reversal.CAPTURED, _DEPLOYMENT),
     _entry(
         Action.SCALE_STATEFULSET,
         Family.WORKLOADS,
         "5m",
-        Undo.CAPTURED,
+        Reversal.CAPTURED,
         (STATEFUL_SET, "statefulset"),
     ),
-    _entry(Action.RESTART_DEPLOYMENT, Family.WORKLOADS, "10m", Undo.NONE, _DEPLOYMENT),
-    _entry(Action.RESTART_DAEMONSET, Family.WORKLOADS, "10m", Undo.NONE, (DAEMON_SET, "daemonset")),
-    _entry(Action.UPDATE_IMAGE, Family.WORKLOADS, "10m", Undo.CAPTURED, _DEPLOYMENT),
-    _entry(Action.PATCH_DEPLOYMENT, Family.WORKLOADS, "1m", Undo.CAPTURED, _DEPLOYMENT),
-    _entry(Action.ROLLBACK_DEPLOYMENT, Family.WORKLOADS, "10m", Undo.CAPTURED, _DEPLOYMENT),
-    _entry(Action.INCREASE_RESOURCES, Family.WORKLOADS, "10m", Undo.CAPTURED, _DEPLOYMENT),
+    _entry(Action.RESTART_DEPLOYMENT, Family.WORKLOADS, "10m", Reversal.NONE, _DEPLOYMENT),
+    _entry(
+        Action.RESTART_DAEMONSET, Family.WORKLOADS, "10m", Reversal.NONE, (DAEMON_SET, "daemonset")
+    ),
+    _entry(Action.UPDATE_IMAGE, Family.WORKLOADS, "10m", Reversal.CAPTURED, _DEPLOYMENT),
+    _entry(Action.PATCH_DEPLOYMENT, Family.WORKLOADS, "1m", Reversal.CAPTURED, _DEPLOYMENT),
+    _entry(Action.ROLLBACK_DEPLOYMENT, Family.WORKLOADS, "10m", Reversal.CAPTURED, _DEPLOYMENT),
+    _entry(Action.INCREASE_RESOURCES, Family.WORKLOADS, "10m", Reversal.CAPTURED, _DEPLOYMENT),
     _entry(
         Action.UPDATE_HPA,
         Family.WORKLOADS,
         "1m",
-        Undo.CAPTURED,
+        Reversal.CAPTURED,
         (HORIZONTAL_POD_AUTOSCALER, "hpa"),
     ),
-    _entry(Action.MIGRATE_WORKLOAD, Family.WORKLOADS, "10m", Undo.CAPTURED),
-    _entry(Action.ENABLE_DEBUG_MODE, Family.WORKLOADS, "1m", Undo.CAPTURED, _DEPLOYMENT),
+    _entry(Action.MIGRATE_WORKLOAD, Family.WORKLOADS, "10m", Reversal.CAPTURED),
+    _entry(Action.ENABLE_DEBUG_MODE, Family.WORKLOADS, "1m", Reversal.CAPTURED, _DEPLOYMENT),
     _reads(Action.ROLLOUT_STATUS, Family.READS, "1m"),
-    _entry(Action.RESTART_POD, Family.PODS, "2m", Undo.NONE),
-    _entry(Action.DELETE_POD, Family.PODS, "2m", Undo.NONE, _POD),
-    _entry(Action.QUARANTINE_POD, Family.PODS, "1m", Undo.CAPTURED, _POD),
-    _entry(Action.CORDON_NODE, Family.NODES, "30s", Undo.CAPTURED, _NODE),
-    _entry(Action.UNCORDON_NODE, Family.NODES, "30s", Undo.CAPTURED, _NODE),
-    _entry(Action.DRAIN_NODE, Family.NODES, "15m", Undo.CAPTURED, _NODE),
-    _entry(Action.TAINT_NODE, Family.NODES, "30s", Undo.CAPTURED, _NODE),
-    _entry(Action.UNTAINT_NODE, Family.NODES, "30s", Undo.CAPTURED, _NODE),
-    _entry(Action.UPDATE_CONFIGMAP, Family.CONFIG, "1m", Undo.CAPTURED, (CONFIG_MAP, "config_map")),
-    _entry(Action.UPDATE_SECRET, Family.CONFIG, "1m", Undo.CAPTURED, _SECRET),
-    _entry(Action.ROTATE_SECRETS, Family.CONFIG, "1m", Undo.CAPTURED, _SECRET),
-    _entry(Action.APPLY_MANIFEST, Family.CONFIG, "1m", Undo.CAPTURED),
-    _entry(Action.LABEL_RESOURCE, Family.CONFIG, "1m", Undo.CAPTURED),
-    _entry(Action.ANNOTATE_RESOURCE, Family.CONFIG, "1m", Undo.CAPTURED),
+    _entry(Action.RESTART_POD, Family.PODS, "2m", Reversal.NONE),
+    _entry(Action.DELETE_POD, Family.PODS, "2m", Reversal.NONE, _POD),
+    _entry(Action.QUARANTINE_POD, Family.PODS, "1m", Reversal.CAPTURED, _POD),
+    _entry(Action.CORDON_NODE, Family.NODES, "30s", Reversal.CAPTURED, _NODE),
+    _entry(Action.UNCORDON_NODE, Family.NODES, "30s", Reversal.CAPTURED, _NODE),
+    _entry(Action.DRAIN_NODE, Family.NODES, "15m", Reversal.CAPTURED, _NODE),
+    _entry(Action.TAINT_NODE, Family.NODES, "30s", Reversal.CAPTURED, _NODE),
+    _entry(Action.UNTAINT_NODE, Family.NODES, "30s", Reversal.CAPTURED, _NODE),
+    _entry(
+        Action.UPDATE_CONFIGMAP, Family.CONFIG, "1m", Reversal.CAPTURED, (CONFIG_MAP, "config_map")
+    ),
+    _entry(Action.UPDATE_SECRET, Family.CONFIG, "1m", Reversal.CAPTURED, _SECRET),
+    _entry(Action.ROTATE_SECRETS, Family.CONFIG, "1m", Reversal.CAPTURED, _SECRET),
+    _entry(Action.APPLY_MANIFEST, Family.CONFIG, "1m", Reversal.CAPTURED),
+    _entry(Action.LABEL_RESOURCE, Family.CONFIG, "1m", Reversal.CAPTURED),
+    _entry(Action.ANNOTATE_RESOURCE, Family.CONFIG, "1m", Reversal.CAPTURED),
     _entry(
         Action.UPDATE_NETWORK_POLICY,
         Family.NETWORK,
         "1m",
-        Undo.CAPTURED,
+        Reversal.CAPTURED,
         (NETWORK_POLICY, "networkpolicy"),
     ),
-    _entry(Action.RESTART_NETWORK, Family.NETWORK, "5m", Undo.NONE, (DAEMON_SET, "component")),
-    _entry(Action.EXPAND_PVC, Family.STORAGE, "5m", Undo.NONE, (PERSISTENT_VOLUME_CLAIM, "pvc")),
-    _entry(Action.OPTIMIZE_RESOURCES, Family.JOBS, "5m", Undo.NONE),
-    _entry(Action.RESET_SERVICE_MESH, Family.JOBS, "5m", Undo.NONE),
-    _entry(Action.CLEANUP_STORAGE, Family.JOBS, "5m", Undo.NONE),
-    _entry(Action.BACKUP_DATA, Family.JOBS, "10m", Undo.NEEDLESS),
-    _entry(Action.COMPACT_STORAGE, Family.JOBS, "30m", Undo.NONE),
-    _entry(Action.FAILOVER_DATABASE, Family.JOBS, "5m", Undo.NONE),
-    _entry(Action.REPAIR_DATABASE, Family.JOBS, "30m", Undo.NONE),
-    _entry(Action.CREATE_HEAP_DUMP, Family.JOBS, "5m", Undo.NEEDLESS),
+    _entry(Action.RESTART_NETWORK, Family.NETWORK, "5m", Reversal.NONE, (DAEMON_SET, "component")),
+    _entry(
+        Action.EXPAND_PVC, Family.STORAGE, "5m", Reversal.NONE, (PERSISTENT_VOLUME_CLAIM, "pvc")
+    ),
+    _entry(Action.OPTIMIZE_RESOURCES, Family.JOBS, "5m", Reversal.NONE),
+    _entry(Action.RESET_SERVICE_MESH, Family.JOBS, "5m", Reversal.NONE),
+    _entry(Action.CLEANUP_STORAGE, Family.JOBS, "5m", Reversal.NONE),
+    _entry(Action.BACKUP_DATA, Family.JOBS, "10m", Reversal.NEEDLESS),
+    _entry(Action.COMPACT_STORAGE, Family.JOBS, "30m", Reversal.NONE),
+    _entry(Action.FAILOVER_DATABASE, Family.JOBS, "5m", Reversal.NONE),
+    _entry(Action.REPAIR_DATABASE, Family.JOBS, "30m", Reversal.NONE),
+    _entry(Action.CREATE_HEAP_DUMP, Family.JOBS, "5m", Reversal.NEEDLESS),
     _reads(Action.AUDIT_LOGS, Family.JOBS, "5m"),
-    _entry(Action.CUSTOM, Family.JOBS, "5m", Undo.NONE),
+    _entry(Action.CUSTOM, Family.JOBS, "5m", Reversal.NONE),
     _reads(Action.WAIT_FOR_CONDITION, Family.READS, "5m"),
     _reads(Action.COLLECT_DIAGNOSTICS, Family.READS, "5m"),
     _reads(Action.NOTIFY_ONLY, Family.READS, "10s"),

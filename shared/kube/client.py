@@ -19,10 +19,11 @@ from kubernetes.aio.client import ApiClient, ApiException, Configuration
 from shared import jitter
 from shared.api.groups import POD, Kind
 from shared.clock import Clock
+from shared.effects.forms import Form
 from shared.errors import TransientError
 from shared.kube.access import configuration_of
 from shared.kube.errors import WatchExpiredError, translate
-from shared.kube.port import Change, Form, Listing, Object, Tried
+from shared.kube.port import Change, Listing, Object, Tried
 from shared.kube.ratelimit import RateLimiter
 
 _PAGE: Final = 500
@@ -205,13 +206,20 @@ class ApiCluster:
         return _decoded(answer, request=f"patch {kind.plural} {name}")
 
     async def dry_run(
-        self, kind: Kind, name: str, body: Any, *, namespace: str = "", form: Form = Form.MERGE
+        self,
+        kind: Kind,
+        name: str,
+        body: Any,
+        *,
+        namespace: str = "",
+        form: Form = Form.MERGE,
+        force: bool = False,
     ) -> Tried:
         """Have a patch judged in full but not kept."""
         answer = await self._send(
             "PATCH",
             _path(kind, namespace, name),
-            query={"fieldManager": self._field_manager, "dryRun": "All"},
+            query={"fieldManager": self._field_manager, "dryRun": "All"} | _forced(force),
             body=body,
             resource=kind.plural,
             form=form,
@@ -231,12 +239,14 @@ class ApiCluster:
         done = _decoded(answer, request=f"create {kind.plural}")
         return Tried(object=done, warnings=_texts(answer.warnings))
 
-    async def apply(self, kind: Kind, name: str, body: Object, *, namespace: str = "") -> Object:
+    async def apply(
+        self, kind: Kind, name: str, body: Object, *, namespace: str = "", force: bool = False
+    ) -> Object:
         """Apply a manifest on the server; a resourceVersion in it makes it a compare-and-swap."""
         answer = await self._send(
             "PATCH",
             _path(kind, namespace, name),
-            query={"fieldManager": self._field_manager},
+            query={"fieldManager": self._field_manager} | _forced(force),
             body=body,
             resource=kind.plural,
             form=Form.APPLY,
@@ -388,6 +398,10 @@ def _path(kind: Kind, namespace: str = "", name: str = "", subresource: str = ""
         parts.append(f"namespaces/{namespace}")
     parts += [part for part in (kind.plural, name, subresource) if part]
     return "/".join(parts)
+
+
+def _forced(force: bool) -> dict[str, str]:  # noqa: FBT001 - the flag of the request
+    return {"force": "true"} if force else {}
 
 
 def _deletion(uid: str, resource_version: str, grace_s: int | None) -> Object:

@@ -77,8 +77,15 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
         # A 500 is an answer to this request (a webhook that fails); the rest says "later".
         broken = code == HTTPStatus.INTERNAL_SERVER_ERROR
         return TransientError("InternalError" if broken else "ApiUnavailable", message)
+    return _refused(code, status, message)
+
+
+def _refused(code: int, status: ApiStatus, message: str) -> MendflowError:
+    """Return what a request did wrong, by code, reason and cause."""
     if status.reason == "AlreadyExists":
         return AlreadyExistsError("AlreadyExists", message)
+    if code == HTTPStatus.CONFLICT and _has_cause(status, "FieldManagerConflict"):
+        return PermanentError("FieldConflict", message)
     if code == HTTPStatus.FORBIDDEN and _OVER_QUOTA in status.message:
         return PermanentError("QuotaExceeded", message)
     kind, reason = _MEANING.get(code, (PermanentError, "Invalid"))
@@ -87,7 +94,11 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
 
 def _too_many(status: ApiStatus, message: str, retry_after: str) -> TransientError:
     wait = float(retry_after) if retry_after.isdigit() else None
-    causes = (status.details or {}).get("causes") or []
-    if any(cause.get("reason") == "DisruptionBudget" for cause in causes):
+    if _has_cause(status, "DisruptionBudget"):
         return DisruptionBudgetError("DisruptionBudget", message, retry_after_s=wait)
     return TransientError("TooManyRequests", message, retry_after_s=wait)
+
+
+def _has_cause(status: ApiStatus, reason: str) -> bool:
+    causes = (status.details or {}).get("causes") or []
+    return any(cause.get("reason") == reason for cause in causes)

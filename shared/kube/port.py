@@ -5,12 +5,12 @@ raise the classes of `shared.errors`. Bodies are plain JSON values.
 """
 
 from collections.abc import AsyncIterator
-from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
 
 from shared.api.groups import Kind
+from shared.effects.forms import Form
 
 Object = dict[str, Any]
 
@@ -27,15 +27,6 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     type: str
     object: Object
-
-
-class Form(StrEnum):
-    """How the body of a patch is to be read; the values are its content types."""
-
-    MERGE = "application/merge-patch+json"
-    STRATEGIC = "application/strategic-merge-patch+json"
-    JSON = "application/json-patch+json"
-    APPLY = "application/apply-patch+yaml"
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,9 +80,16 @@ class TargetCluster(Cluster, Protocol):
     """What those need besides who change the objects that workflows are about."""
 
     async def dry_run(
-        self, kind: Kind, name: str, body: Any, *, namespace: str = "", form: Form = Form.MERGE
+        self,
+        kind: Kind,
+        name: str,
+        body: Any,
+        *,
+        namespace: str = "",
+        form: Form = Form.MERGE,
+        force: bool = False,
     ) -> Tried:
-        """Have a patch judged in full but not kept.
+        """Have a patch judged in full but not kept; `force` is for manifests that are applied.
 
         Raises whatever the patch itself would raise.
         """
@@ -101,10 +99,13 @@ class TargetCluster(Cluster, Protocol):
         """Have a creation judged in full but not kept. Raises whatever it would raise."""
         ...
 
-    async def apply(self, kind: Kind, name: str, body: Object, *, namespace: str = "") -> Object:
+    async def apply(
+        self, kind: Kind, name: str, body: Object, *, namespace: str = "", force: bool = False
+    ) -> Object:
         """Apply a manifest on the server; a resourceVersion in it makes it a compare-and-swap.
 
-        Raises ConflictError on another version, or when another manager owns a field.
+        Raises ConflictError on another version, PermanentError when another manager owns a
+        field and it is not taken over by `force`.
         """
         ...
 

@@ -5,7 +5,7 @@ twice. Five tries, then the caller's message is retried later (requirements C4).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from shared.errors import ConflictError, NotFoundError
 from shared.ids import Uid
 from shared.kube.apply import merge_patch, to_json
 from shared.kube.objects import decoded, new_body, swap_status
-from shared.kube.port import Cluster, Object
+from shared.kube.port import Change, Cluster, Object
 
 _WAITS_S: Final = (0.1, 0.2, 0.4, 0.8)
 
@@ -139,6 +139,16 @@ class ExecutionStore:
         """Return the live execution, or None. Raises ContractError when it cannot be decoded."""
         raw = await self._cluster.read(KUBERNETES_EXECUTION, name, namespace=namespace)
         return None if raw is None else _execution(raw)
+
+    def watch(self, execution: KubernetesExecution) -> AsyncIterator[Change]:
+        """Yield what becomes of an execution from when it was read."""
+        meta = execution.metadata
+        return self._cluster.watch(
+            KUBERNETES_EXECUTION,
+            namespace=meta.namespace,
+            name=meta.name,
+            resource_version=meta.resource_version,
+        )
 
     async def of_workflow(self, namespace: str, uid: Uid) -> list[KubernetesExecution]:
         """Return all executions of one workflow."""

@@ -11,6 +11,10 @@ _TYPES: Final = MappingProxyType(
         "Forbidden": ErrorType.PERMISSION_DENIED,
         "Invalid": ErrorType.VALIDATION_ERROR,
         "NotFound": ErrorType.RESOURCE_NOT_FOUND,
+        "AlreadyExists": ErrorType.RESOURCE_CONFLICT,
+        "FieldConflict": ErrorType.RESOURCE_CONFLICT,
+        "TooLarge": ErrorType.VALIDATION_ERROR,
+        "NotAQuantity": ErrorType.VALIDATION_ERROR,
         "QuotaExceeded": ErrorType.RESOURCE_QUOTA_EXCEEDED,
     }
 )

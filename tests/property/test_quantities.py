@@ -6,7 +6,8 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.policy.inputs.quantities import cpu_text, memory_text, parsed
+from shared.effects.quantities import parsed
+from shared.policy.inputs.quantities import cpu_text, memory_text
 
 FACTORS: Final = {
     "": Fraction(1),

@@ -1,5 +1,5 @@
-"""One module per kind of action: the only code that changes workloads.
+"""What each action changes: pure modules, one for each family, behind one table of handlers.
 
-Each mutating module offers `address`, `observe`, `render` and `judge`, all pure; the shell
-in `services.executor.effect` makes the one write.
+An action says what it wants of the live object, when its target has settled, and how its undo
+is called; the shell around it (`services.executor.effect`) makes the one write.
 """

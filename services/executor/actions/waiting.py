@@ -1,24 +1,45 @@
-"""wait_for_condition: look at one object until a condition is true; change nothing."""
+"""wait_for_condition and rollout_status: look at one object until it is as wanted."""
 
+from services.executor.actions import rollouts
 from services.executor.core.changes import Address, Broken, Done, NotYet, Object, Verdict
 from shared.api.enums import ErrorType
-from shared.api.groups import DEPLOYMENT, JOB, POD
-from shared.api.parameters import WaitForCondition
+from shared.api.groups import DEPLOYMENT
+from shared.api.parameters import RolloutStatus, WaitForCondition
 from shared.api.results import CustomResult, StepResult
+from shared.effects.targets import WAITABLE
 
-_KINDS = {kind.kind: kind for kind in (DEPLOYMENT, JOB, POD)}
+Waited = WaitForCondition | RolloutStatus
 
 
-def address(parameters: WaitForCondition, namespace: str) -> Address:
+def address(parameters: Waited, namespace: str) -> Address:
     """Return the object to look at; planning refused every other kind."""
+    if isinstance(parameters, RolloutStatus):
+        return Address(
+            kind=DEPLOYMENT,
+            name=parameters.deployment,
+            namespace=parameters.namespace or namespace,
+        )
     target = parameters.target_resource
     return Address(
-        kind=_KINDS[target.kind], name=target.name, namespace=target.namespace or namespace
+        kind=WAITABLE[target.kind], name=target.name, namespace=target.namespace or namespace
     )
 
 
-def judge(parameters: WaitForCondition, live: Object | None) -> Verdict:
-    """Say whether the condition is true; a missing object is waited for."""
+def judge(parameters: Waited, live: Object | None) -> Verdict:
+    """Say whether the object is as wanted; a missing one is waited for."""
+    if isinstance(parameters, RolloutStatus):
+        return _rolled_out(parameters, live)
+    return _has_condition(parameters, live)
+
+
+def _rolled_out(parameters: RolloutStatus, live: Object | None) -> Verdict:
+    if live is None:
+        return NotYet(message=f"Deployment {parameters.deployment} does not exist yet")
+    done = _done("rollout_status", f"Deployment {parameters.deployment} is rolled out")
+    return rollouts.unsettled(live) or done
+
+
+def _has_condition(parameters: WaitForCondition, live: Object | None) -> Verdict:
     kind = parameters.target_resource.kind
     wanted = parameters.condition.removeprefix(kind)
     if live is None:
@@ -34,10 +55,9 @@ def judge(parameters: WaitForCondition, live: Object | None) -> Verdict:
     if found is None or found.get("status") != "True":
         state = found.get("status") if found else "not reported"
         return NotYet(message=f"condition {wanted} is {state}")
-    output = f"{kind} {parameters.target_resource.name} is {wanted}"
-    return Done(
-        result=StepResult(
-            success=True,
-            custom_result=CustomResult(action_type="wait_for_condition", output=output),
-        )
-    )
+    return _done("wait_for_condition", f"{kind} {parameters.target_resource.name} is {wanted}")
+
+
+def _done(action: str, output: str) -> Done:
+    told = CustomResult(action_type=action, output=output)
+    return Done(result=StepResult(success=True, custom_result=told))

@@ -14,37 +14,47 @@ from shared.api.execution import (
     CapturedInverse,
     KubernetesExecution,
     RollbackOf,
-    TargetRef,
 )
-from shared.api.groups import Kind
-from shared.api.parameters import Parameters
-from shared.api.results import StepResult
+from shared.api.results import CustomResult, StepResult
+from shared.effects.forms import Form
+from shared.effects.targets import Address
 from shared.errors import MendflowError
+
+__all__ = ["Address"]
 
 Object = dict[str, Any]
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """The object an action is about."""
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields that an action sets, by path; an absent one is to be taken out."""
 
-    kind: Kind
-    name: str
-    namespace: str
-
-    def __str__(self) -> str:
-        """Return it as people write it."""
-        return f"{self.kind.kind} {self.namespace}/{self.name}"
+    fields: dict[str, str]
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A merge patch of one object, and the fields it owns before and after."""
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A patch of which only the API server can say what it sets."""
 
-    patch: Object
+    form: Form
+    body: Any
+    force: bool = False
+    """Take over fields that another manager owns."""
+
+
+Intention = Wanted | Asked
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields a change owns, by path, as they were before it and as it leaves them."""
+
     before: dict[str, str]
     after: dict[str, str]
-    rollback_action: str = ""
-    """Empty when the change cannot be undone."""
-    rollback_parameters: Parameters | None = None
+    absent_before: bool = False
+    """Whether the object itself was not there."""
+
+    @property
+    def changes(self) -> bool:
+        """Return whether anything differs."""
+        return self.absent_before or self.before != self.after
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,45 +94,15 @@ def too_late(waited_for: str) -> RefusedError:
     )
 
 
+def removed(address: Address) -> StepResult:
+    """Return the result of a change whose object is gone."""
+    told = CustomResult(action_type="delete", output=f"{address} was deleted")
+    return StepResult(success=True, custom_result=told)
+
+
 def cancelled(message: str) -> RefusedError:
     """Return the end of a step that was cancelled in flight, and whether it made its change."""
     return RefusedError(ErrorType.CANCELLED, message, reason="Cancelled")
-
-
-def inverse_of(change: Change, live: Object, address: Address) -> CapturedInverse:
-    """Return what undoes a change, captured from the object it will be made on."""
-    meta = live["metadata"]
-    return CapturedInverse(
-        available=bool(change.rollback_action),
-        rollback_action=change.rollback_action,
-        rollback_parameters=change.rollback_parameters,
-        target=TargetRef(
-            kind=address.kind.kind,
-            name=address.name,
-            namespace=address.namespace,
-            uid=meta["uid"],
-        ),
-        resource_version=meta["resourceVersion"],
-        before=change.before,
-        after=change.after,
-    )
-
-
-def continued(inverse: CapturedInverse, earlier: CapturedInverse) -> CapturedInverse:
-    """Return the inverse of a step whose earlier attempt made the same change already.
-
-    What was before the step is what its first attempt found, not what that attempt left.
-    """
-    if (
-        earlier.target is None
-        or inverse.target is None
-        or earlier.target.uid != inverse.target.uid
-        or not inverse.before == inverse.after == earlier.after
-    ):
-        return inverse
-    return msgspec.structs.replace(
-        earlier, target=inverse.target, resource_version=inverse.resource_version
-    )
 
 
 def without_change(inverse: CapturedInverse) -> CapturedInverse:
@@ -139,6 +119,7 @@ def is_satisfied(execution: KubernetesExecution) -> bool:
         execution.spec.convergent
         and execution.spec.kind is ExecutionKind.FORWARD
         and captured is not None
+        and not captured.kept_in
         and captured.before == captured.after
     )
 
@@ -157,18 +138,20 @@ class Drifted(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+_SHOWN: Final = 4
 DRIFT_REASON: Final = "RollbackSkippedDrift"
 
 
 def judge_undo(
-    undo: RollbackOf, live: Mapping[str, str], live_uid: str
+    undo: RollbackOf, state: State, live: Mapping[str, str], live_uid: str
 ) -> Restore | AlreadyUndone | Drifted:
     """Compare the live values with those before and after the step: a three-way undo."""
     if undo.target is not None and undo.target.uid != live_uid:
         return Drifted(message=f"{undo.target.kind} {undo.target.name} was replaced by another")
-    if dict(live) == undo.after or undo.on_drift is OnDrift.FORCE:
+    if dict(live) == state.after or undo.on_drift is OnDrift.FORCE:
         return Restore()
-    if dict(live) == undo.before:
+    if dict(live) == state.before and not state.absent_before:
         return AlreadyUndone()
-    changed = [path for path in sorted(undo.after) if live.get(path) != undo.after[path]]
-    return Drifted(message=f"somebody changed {', '.join(changed)} since; left as it is")
+    changed = [path for path in sorted(state.after) if live.get(path) != state.after[path]]
+    shown = ", ".join(changed[:_SHOWN]) + (" and more" if len(changed) > _SHOWN else "")
+    return Drifted(message=f"somebody changed {shown} since; left as it is")

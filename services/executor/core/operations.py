@@ -1,6 +1,7 @@
 """The operations stamped on a target: who changed it last, under which fence.
 
-A bounded list in one annotation, newest first: `<op>/<fence>/<claimFence>`. Finding our own
+A bounded list in one annotation, newest first: `<op>/<fence>/<claimFence>/<version>`, the
+last one being the version of the target that it was made on. Finding our own
 operation means the effect was done already; writing it moves the target's version, which is
 what makes a frozen predecessor's late write fail.
 """
@@ -21,6 +22,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     fence: int
     claim_fence: int
+    version: str = ""
+    """Version of the target it was made on; empty for its creation."""
 
 
 def read(target: dict[str, Any]) -> list[Operation]:
@@ -32,7 +35,12 @@ def read(target: dict[str, Any]) -> list[Operation]:
 
 def is_stamped(target: dict[str, Any], operation_id: str) -> bool:
     """Return whether the operation was already done on this object."""
-    return any(operation.id == operation_id for operation in read(target))
+    return find(target, operation_id) is not None
+
+
+def find(target: dict[str, Any], operation_id: str) -> Operation | None:
+    """Return an operation as it is stamped on an object, or None where it is not."""
+    return next((each for each in read(target) if each.id == operation_id), None)
 
 
 def stamped(target: dict[str, Any], operation: Operation) -> str:
@@ -42,12 +50,12 @@ def stamped(target: dict[str, Any], operation: Operation) -> str:
 
 
 def _render(operation: Operation) -> str:
-    return f"{operation.id}/{operation.fence}/{operation.claim_fence}"
+    return f"{operation.id}/{operation.fence}/{operation.claim_fence}/{operation.version}"
 
 
 def _parse(text: str) -> Operation | None:
     match text.split("/"):
-        case [id_, fence, claim] if fence.isdigit() and claim.isdigit():
-            return Operation(id=id_, fence=int(fence), claim_fence=int(claim))
+        case [id_, fence, claim, version] if fence.isdigit() and claim.isdigit():
+            return Operation(id=id_, fence=int(fence), claim_fence=int(claim), version=version)
         case _:
             return None

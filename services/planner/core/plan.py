@@ -16,7 +16,7 @@ from shared.api.enums import ExecutionMode
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step, WorkflowDefinition
 from shared.api.workflow_status import ExecutionPlan, StepStatus
-from shared.effects.catalogue import CATALOGUE, canonical
+from shared.effects.catalogue import CATALOGUE, Reversal, canonical
 from shared.workflow import durations
 from shared.workflow.definition import definition_of
 from shared.workflow.graph import step_numbers
@@ -103,10 +103,7 @@ def _irreversible(definition: WorkflowDefinition, order: list[str]) -> list[str]
 def _is_irreversible(step: Step) -> bool:
     action = canonical(step.action)
     return (
-        action is not None
-        and CATALOGUE[action].changes_cluster
-        and not CATALOGUE[action].reversible
-        and step.rollback is None
+        action is not None and CATALOGUE[action].reversal is Reversal.NONE and step.rollback is None
     )
 
 

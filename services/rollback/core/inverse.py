@@ -30,6 +30,7 @@ def combined(inverses: Sequence[CapturedInverse]) -> CapturedInverse | None:
                 target=inverse.target,
                 resource_version=inverse.resource_version,
                 after=inverse.after,
+                left_in=inverse.kept_in if inverse.kept_in != whole.kept_in else "",
             )
         latest = inverse
     return whole

@@ -12,7 +12,7 @@ from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step, StepRollback
 from shared.api.workflow_status import StepStatus
-from shared.effects.catalogue import CATALOGUE, canonical
+from shared.effects.catalogue import CATALOGUE, Reversal, canonical
 from shared.expressions.errors import ExpressionError
 from shared.expressions.resolving import resolved
 from shared.ids import ExecutionName
@@ -63,7 +63,7 @@ def without_undo(step: StepStatus, spec: Step | None) -> NoUndo | None:
     action = canonical(step.action)
     if action is None or CATALOGUE[action].reversible or (spec and spec.rollback):
         return None
-    if CATALOGUE[action].changes_cluster:
+    if CATALOGUE[action].reversal is Reversal.NONE:
         return _skipped("Irreversible", f"skipped: irreversible; {action} cannot be undone")
     return _skipped("NothingToUndo", "it changed nothing")
 
@@ -118,6 +118,10 @@ def _captured(spec: Step, attempts: list[KubernetesExecution | None]) -> Undo | 
             target=inverse.target,
             before=inverse.before,
             after=inverse.after,
+            absent_before=inverse.absent_before,
+            kept_in=inverse.kept_in,
+            left_in=inverse.left_in,
+            action=str(canonical(spec.action) or ""),
             on_drift=spec.on_drift,
         ),
     )

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.effects.quantities import parsed
 from shared.policy.inputs.nodes import takes
-from shared.policy.inputs.quantities import parsed
 
 Object = Mapping[str, Any]
 

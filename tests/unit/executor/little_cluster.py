@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from shared.api.groups import DEPLOYMENT, Kind
+from shared.effects.forms import Form
 from shared.errors import AlreadyExistsError, ConflictError, NotFoundError, TransientError
-from shared.kube.port import Change, Form, Listing, Object, Tried
+from shared.kube.port import Change, Listing, Object, Tried
 
 
 class LittleCluster:
@@ -90,10 +91,17 @@ class LittleCluster:
         return self.get(kind, name)
 
     async def dry_run(
-        self, kind: Kind, name: str, body: Any, *, namespace: str = "", form: Form = Form.MERGE
+        self,
+        kind: Kind,
+        name: str,
+        body: Any,
+        *,
+        namespace: str = "",
+        form: Form = Form.MERGE,
+        force: bool = False,
     ) -> Tried:
         """Judge a patch as it would be judged, and keep nothing of it."""
-        del namespace, form
+        del namespace, form, force
         await asyncio.sleep(0)
         known = self._admitted(kind, name, body)
         self.dry_runs.append(deepcopy(body))
@@ -105,7 +113,9 @@ class LittleCluster:
         """Nobody creates targets here."""
         raise NotImplementedError
 
-    async def apply(self, kind: Kind, name: str, body: Object, *, namespace: str = "") -> Object:
+    async def apply(
+        self, kind: Kind, name: str, body: Object, *, namespace: str = "", force: bool = False
+    ) -> Object:
         """Nobody applies manifests here."""
         raise NotImplementedError
 

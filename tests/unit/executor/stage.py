@@ -5,15 +5,21 @@ from typing import Final
 
 import msgspec
 
-from services.executor.actions.mutations import Mutation
+from services.executor.actions import waiting
 from services.executor.capture import Captures, mutation_of
 from services.executor.core import claims, locks
+from services.executor.core.captures import Mutation
+from services.executor.core.changes import Done
 from services.executor.effect import Effect
+from services.executor.held import HeldClaim
+from services.executor.ledger import LedgerCluster
+from services.executor.settling import Settling
 from services.executor.stop import Stop
 from shared.api.enums import ExecutionPhase
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import DEPLOYMENT, KUBERNETES_EXECUTION
 from shared.api.meta import LOCKED_BY_ANNOTATION
+from shared.api.parameters import WaitForCondition
 from shared.ids import Uid
 from shared.kube.store import ExecutionStore
 from tests.support.builders import execution_of, make_workflow, planned, scale_step
@@ -44,7 +50,7 @@ class Stage:
         spec = msgspec.structs.replace(execution.spec, convergent=convergent, dry_run=dry_run)
         execution = msgspec.structs.replace(execution, spec=spec)
         live = self.target()
-        inverse = await self.captures.inverse(execution, mutation_for(execution), live)
+        inverse = await self.captures.at_claim(execution, mutation_for(execution), live)
         status = claims.claimed(execution, holder="e", now=virtual_clock().now(), inverse=inverse)
         self.cluster.put(
             KUBERNETES_EXECUTION, stored(msgspec.structs.replace(execution, status=status))
@@ -56,13 +62,25 @@ class Stage:
     def effect(self, claim: KubernetesExecution) -> Effect:
         """Return the effect of a claim that has five minutes from its start."""
         assert claim.status.start_time is not None
+        held = HeldClaim(self.executions, claim)
         return Effect(
-            self.cluster,
+            LedgerCluster(self.cluster, held),
             self.executions,
-            claim,
+            held,
+            mutation_for(claim),
             clock=virtual_clock(),
             deadline=claim.status.start_time + timedelta(seconds=LIMIT_S),
             stop=self.stop,
+        )
+
+    async def look(self, claim: KubernetesExecution, wanted: WaitForCondition) -> Done:
+        """Wait for a condition as the executor does."""
+        assert claim.status.start_time is not None
+        deadline = claim.status.start_time + timedelta(seconds=LIMIT_S)
+        settling = Settling(self.cluster, clock=virtual_clock(), deadline=deadline, stop=self.stop)
+        address = waiting.address(wanted, "default")
+        return await settling.wait(
+            address, lambda live: waiting.judge(wanted, live), if_stopped="stopped"
         )
 
     def target(self) -> Object:

@@ -4,18 +4,22 @@ from typing import Any
 
 import pytest
 
-from services.executor.actions import mutations, rollouts, waiting
-from services.executor.actions.mutations import Mutation
-from services.executor.core.changes import Broken, Done, NotYet, RefusedError, inverse_of
+from services.executor.actions import rollouts, waiting
+from services.executor.actions.handlers import HANDLERS
+from services.executor.actions.handling import Material
+from services.executor.core import captures, paths
+from services.executor.core.captures import Mutation
+from services.executor.core.changes import Broken, Done, NotYet, RefusedError, State, Wanted
 from shared.api.enums import Action, ErrorType
 from shared.api.parameters import (
+    ActionParameters,
     RestartDeployment,
     ScaleDeployment,
     TargetResource,
     UpdateImage,
     WaitForCondition,
 )
-from shared.effects.catalogue import canonical, parameters_of
+from shared.effects.targets import target_of
 from shared.kube.apply import to_json
 from tests.unit.executor.live import live_deployment
 
@@ -23,25 +27,34 @@ SCALE = ScaleDeployment(deployment="web", replicas=5)
 IMAGE = UpdateImage(deployment="web", container="app", new_image="web:2")
 RESTART = RestartDeployment(deployment="web")
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
+ALL = [
+    (Action.SCALE_DEPLOYMENT, SCALE),
+    (Action.UPDATE_IMAGE, IMAGE),
+    (Action.RESTART_DEPLOYMENT, RESTART),
+]
 
 
-def _patched(mutation: Mutation, live: dict[str, Any]) -> dict[str, Any]:
-    """Return the object after the action's merge patch."""
-    return _merged(live, dict(mutations.render(mutation, live, stamp="now").patch))
+def _mutation(action: Action, parameters: ActionParameters) -> Mutation:
+    address = target_of(action, parameters, "default")
+    assert address is not None
+    return Mutation(action=action, parameters=parameters, address=address, handler=HANDLERS[action])
 
 
-def _merged(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    result = dict(target)
-    for key, value in patch.items():
-        nested = isinstance(value, dict)
-        result[key] = _merged(result.get(key) or {}, value) if nested else value
-    return result
+def _state(action: Action, parameters: ActionParameters, live: dict[str, Any]) -> State:
+    wanted = HANDLERS[action].intend(parameters, live, Material(stamp="now"))
+    assert isinstance(wanted, Wanted)
+    return captures.state_wanted(live, wanted)
+
+
+def _changed(action: Action, parameters: ActionParameters, live: dict[str, Any]) -> dict[str, Any]:
+    """Return the object after the action."""
+    return paths.replaced(live, _state(action, parameters, live).after)
 
 
 def test_scaling_changes_the_replicas_and_nothing_else() -> None:
     live = live_deployment(replicas=2)
 
-    after = _patched(SCALE, live)
+    after = _changed(Action.SCALE_DEPLOYMENT, SCALE, live)
 
     assert after["spec"].pop("replicas") == 5
     assert live["spec"].pop("replicas") == 2
@@ -51,28 +64,33 @@ def test_scaling_changes_the_replicas_and_nothing_else() -> None:
 def test_an_image_change_leaves_other_containers_and_fields_alone() -> None:
     live = live_deployment(image="web:1")
 
-    app, side = _patched(IMAGE, live)["spec"]["template"]["spec"]["containers"]
+    app, side = _changed(Action.UPDATE_IMAGE, IMAGE, live)["spec"]["template"]["spec"]["containers"]
 
     assert app == {"name": "app", "image": "web:2", "ports": [{"containerPort": 80}]}
     assert side == {"name": "side", "image": "side:1"}
 
 
 def test_a_restart_writes_the_annotation_that_kubectl_writes() -> None:
-    after = _patched(RESTART, live_deployment())
+    after = _changed(Action.RESTART_DEPLOYMENT, RESTART, live_deployment())
 
     assert after["spec"]["template"]["metadata"] == {"annotations": {RESTARTED: "now"}}
 
 
 @pytest.mark.parametrize(
-    ("mutation", "before"),
-    [(SCALE, {"replicas": 2}), (IMAGE, {"newImage": "web:1", "container": "app"})],
+    ("action", "parameters", "before"),
+    [
+        (Action.SCALE_DEPLOYMENT, SCALE, {"replicas": 2}),
+        (Action.UPDATE_IMAGE, IMAGE, {"newImage": "web:1", "container": "app"}),
+    ],
     ids=["scale", "image"],
 )
-def test_the_inverse_puts_back_what_was_there(mutation: Mutation, before: dict[str, Any]) -> None:
+def test_the_inverse_says_what_was_there(
+    action: Action, parameters: ActionParameters, before: dict[str, Any]
+) -> None:
     live = live_deployment(replicas=2, image="web:1")
-    address = mutations.address(mutation, "default")
+    state, mutation = _state(action, parameters, live), _mutation(action, parameters)
 
-    inverse = inverse_of(mutations.render(mutation, live, stamp="now"), live, address)
+    inverse = captures.inverse_of(mutation, state, live, shown=state, kept_in="")
 
     assert inverse.available
     assert inverse.target is not None
@@ -82,40 +100,41 @@ def test_the_inverse_puts_back_what_was_there(mutation: Mutation, before: dict[s
     assert undo == {"deployment": "web", "namespace": ""} | before
 
 
-@pytest.mark.parametrize("mutation", [SCALE, IMAGE], ids=["scale", "image"])
-def test_undoing_restores_every_owned_field(mutation: Mutation) -> None:
+@pytest.mark.parametrize(("action", "parameters"), ALL[:2], ids=["scale", "image"])
+def test_undoing_restores_every_owned_field(action: Action, parameters: ActionParameters) -> None:
     live = live_deployment(replicas=2, image="web:1")
-    change = mutations.render(mutation, live, stamp="now")
-    assert change.rollback_parameters is not None
-    undo: Any = parameters_of(_action(change.rollback_action), change.rollback_parameters)
+    state = _state(action, parameters, live)
 
-    back = _patched(undo, _patched(mutation, live))
+    back = paths.replaced(paths.replaced(live, state.after), state.before)
 
-    assert mutations.observe(mutation, back) == change.before
+    assert paths.observed(back, state.before) == state.before
     assert back == live
 
 
 def test_a_restart_cannot_be_undone() -> None:
     live = live_deployment()
-    change = mutations.render(RESTART, live, stamp="now")
+    state = _state(Action.RESTART_DEPLOYMENT, RESTART, live)
+    mutation = _mutation(Action.RESTART_DEPLOYMENT, RESTART)
 
-    assert not inverse_of(change, live, mutations.address(RESTART, "default")).available
+    assert not captures.inverse_of(mutation, state, live, shown=state, kept_in="").available
 
 
-def test_what_is_observed_after_a_change_is_what_the_change_promised() -> None:
-    for mutation in (SCALE, IMAGE, RESTART):
-        live = live_deployment()
-        change = mutations.render(mutation, live, stamp="now")
+@pytest.mark.parametrize(("action", "parameters"), ALL, ids=["scale", "image", "restart"])
+def test_what_is_observed_after_a_change_is_what_the_change_promised(
+    action: Action, parameters: ActionParameters
+) -> None:
+    live = live_deployment()
+    state = _state(action, parameters, live)
 
-        assert mutations.observe(mutation, live) == change.before
-        assert mutations.observe(mutation, _patched(mutation, live)) == change.after
+    assert paths.observed(live, state.before) == state.before
+    assert paths.observed(_changed(action, parameters, live), state.after) == state.after
 
 
 def test_a_container_that_does_not_exist_is_named_beside_those_that_do() -> None:
     missing = UpdateImage(deployment="web", container="nope", new_image="web:2")
 
     with pytest.raises(RefusedError, match=r"no container 'nope'; it has app, side") as caught:
-        mutations.render(missing, live_deployment(), stamp="now")
+        _state(Action.UPDATE_IMAGE, missing, live_deployment())
 
     assert caught.value.error is ErrorType.VALIDATION_ERROR
 
@@ -123,8 +142,8 @@ def test_a_container_that_does_not_exist_is_named_beside_those_that_do() -> None
 def test_parameters_may_name_another_namespace_than_the_workflow() -> None:
     elsewhere = ScaleDeployment(deployment="web", namespace="other", replicas=1)
 
-    assert mutations.address(elsewhere, "default").namespace == "other"
-    assert str(mutations.address(SCALE, "default")) == "Deployment default/web"
+    assert _mutation(Action.SCALE_DEPLOYMENT, elsewhere).address.namespace == "other"
+    assert str(_mutation(Action.SCALE_DEPLOYMENT, SCALE).address) == "Deployment default/web"
 
 
 @pytest.mark.parametrize(
@@ -157,11 +176,11 @@ def test_a_rollout_past_its_deadline_is_broken() -> None:
 
 def test_a_settled_change_tells_old_and_new() -> None:
     live = live_deployment(replicas=2, image="web:1")
-    captured = inverse_of(
-        mutations.render(SCALE, live, stamp=""), live, mutations.address(SCALE, "default")
-    )
+    state = _state(Action.SCALE_DEPLOYMENT, SCALE, live)
+    mutation = _mutation(Action.SCALE_DEPLOYMENT, SCALE)
+    captured = captures.inverse_of(mutation, state, live, shown=state, kept_in="")
 
-    verdict = mutations.judge(SCALE, live_deployment(replicas=5), captured)
+    verdict = mutation.handler.judge(SCALE, live_deployment(replicas=5), captured)
 
     assert isinstance(verdict, Done)
     scaled = verdict.result.scale_result
@@ -199,9 +218,3 @@ def test_a_condition_may_carry_its_kind() -> None:
     live = {"status": {"conditions": [{"type": "Available", "status": "True"}]}}
 
     assert isinstance(waiting.judge(parameters, live), Done)
-
-
-def _action(name: str) -> Action:
-    found = canonical(name)
-    assert found is not None
-    return found

@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from services.executor.core import claims, results
-from services.executor.core.changes import AlreadyUndone, Drifted, RefusedError, Restore, judge_undo
+from services.executor.core.changes import (
+    AlreadyUndone,
+    Drifted,
+    RefusedError,
+    Restore,
+    State,
+    judge_undo,
+)
 from services.executor.core.operations import KEPT, Operation, is_stamped, read, stamped
 from shared.api.enums import ErrorType, ExecutionPhase, Intent, OnDrift
 from shared.api.execution import CapturedInverse, KubernetesExecution, RollbackOf, TargetRef
@@ -20,6 +27,7 @@ from tests.unit.executor.live import live_deployment
 
 TARGET = TargetRef(kind="Deployment", name="web", namespace="default", uid=Uid("u1"))
 BEFORE, AFTER = {"spec.replicas": "2"}, {"spec.replicas": "5"}
+STATE = State(before=BEFORE, after=AFTER)
 
 
 def _granted(fence: int = 1, attempt: int = 1) -> WorkflowExecution:
@@ -154,7 +162,7 @@ def test_stamps_are_bounded() -> None:
     assert [operation.id for operation in read(_stamped(*ids))] == ids[:2:-1]
 
 
-@pytest.mark.parametrize("text", ["", "rubbish", "a/b/c", "a/1", ",,,", "a/1/2/3"])
+@pytest.mark.parametrize("text", ["", "rubbish", "a/b/c", "a/1", ",,,", "a/1/2", "a/1/2/3/4"])
 def test_an_annotation_that_a_person_broke_is_read_as_nothing(text: str) -> None:
     assert read(live_deployment(annotations={LAST_OPERATIONS_ANNOTATION: text})) == []
 
@@ -181,18 +189,18 @@ def _undo(on_drift: OnDrift = OnDrift.SKIP) -> RollbackOf:
     ids=["as left", "as before", "changed by somebody", "another object"],
 )
 def test_undo_compares_three_values(live: dict[str, str], uid: str, expected: type) -> None:
-    assert isinstance(judge_undo(_undo(), live, uid), expected)
+    assert isinstance(judge_undo(_undo(), STATE, live, uid), expected)
 
 
 def test_drift_is_overridden_when_asked_but_never_onto_another_object() -> None:
     forced = _undo(OnDrift.FORCE)
 
-    assert isinstance(judge_undo(forced, {"spec.replicas": "9"}, "u1"), Restore)
-    assert isinstance(judge_undo(forced, AFTER, "u2"), Drifted)
+    assert isinstance(judge_undo(forced, STATE, {"spec.replicas": "9"}, "u1"), Restore)
+    assert isinstance(judge_undo(forced, STATE, AFTER, "u2"), Drifted)
 
 
 def test_drift_names_the_fields() -> None:
-    verdict = judge_undo(_undo(), {"spec.replicas": "9"}, "u1")
+    verdict = judge_undo(_undo(), STATE, {"spec.replicas": "9"}, "u1")
 
     assert isinstance(verdict, Drifted)
     assert "spec.replicas" in verdict.message

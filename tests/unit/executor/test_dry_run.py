@@ -19,7 +19,7 @@ from shared.errors import PermanentError, TransientError
 from tests.support.builders import NOW, execution_of, make_workflow, planned, scale_step
 from tests.support.virtual_time import run, virtual_clock
 from tests.unit.executor.live import Object
-from tests.unit.executor.stage import Stage, mutation_for
+from tests.unit.executor.stage import Stage
 
 REFUSAL = PermanentError("Forbidden", "patch deployments web: not more than two")
 NO_ANSWER = TransientError("ApiUnavailable", "lost on the way")
@@ -36,13 +36,13 @@ def _changes(stage: Stage) -> list[Object]:
 
 async def _made(stage: Stage, claim: KubernetesExecution) -> Effect:
     effect = stage.effect(claim)
-    await effect.apply(mutation_for(claim))
+    await effect.apply()
     return effect
 
 
 async def _refused(effect: Effect) -> PermanentError:
     with pytest.raises(PermanentError) as caught:
-        await effect.apply(mutation_for(effect.claim))
+        await effect.apply()
     return caught.value
 
 

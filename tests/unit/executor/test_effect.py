@@ -21,7 +21,7 @@ from shared.api.parameters import (
 from shared.errors import FencedError
 from tests.support.virtual_time import run, virtual_clock
 from tests.unit.executor.little_cluster import stored
-from tests.unit.executor.stage import LIMIT_S, Stage, mutation_for
+from tests.unit.executor.stage import LIMIT_S, Stage
 
 
 def _at(seconds: float, act: Callable[[], object]) -> None:
@@ -31,8 +31,8 @@ def _at(seconds: float, act: Callable[[], object]) -> None:
 
 async def _carry_out(stage: Stage, claim: KubernetesExecution) -> Effect:
     effect = stage.effect(claim)
-    await effect.apply(mutation_for(claim))
-    await effect.settle(mutation_for(claim))
+    await effect.apply()
+    await effect.settle()
     return effect
 
 
@@ -74,11 +74,11 @@ def test_a_late_claim_changes_nothing_once_its_step_was_settled() -> None:
         claim = await stage.claimed()
         spec = msgspec.structs.replace(claim.spec, kind=ExecutionKind.SETTLE, fence=2)
         settling = stage.effect(msgspec.structs.replace(claim, spec=spec))
-        assert await settling.look(mutation_for(claim)) is False
+        assert await settling.look() is False
         settled = stage.target()
 
         with pytest.raises(FencedError, match="settled without this change"):
-            await stage.effect(claim).apply(mutation_for(claim))
+            await stage.effect(claim).apply()
 
         assert stage.target() == settled
         assert settled["spec"]["replicas"] == 2
@@ -94,7 +94,7 @@ def test_row_56_a_step_taken_over_has_no_more_time_than_the_first_claim() -> Non
         again = claims.claimed(claim, holder="f", now=virtual_clock().now(), inverse=None)
         taken = await stage.executions.write_status(claim, again)
 
-        error = await _refused(stage.effect(taken).apply(mutation_for(taken)))
+        error = await _refused(stage.effect(taken).apply())
 
         assert error.error is ErrorType.TIMEOUT
         assert stage.cluster.changes_of(DEPLOYMENT) == []
@@ -110,7 +110,7 @@ def test_row_56_waiting_for_what_never_comes_ends_at_the_limit() -> None:
             target_resource=TargetResource(kind="Deployment", name="absent"), condition="Available"
         )
 
-        error = await _refused(stage.effect(claim).wait_for(wanted))
+        error = await _refused(stage.look(claim, wanted))
 
         assert "Deployment absent does not exist yet" in str(error)
         assert virtual_clock().monotonic() == pytest.approx(LIMIT_S)
@@ -123,7 +123,7 @@ def test_the_write_says_who_holds_the_target() -> None:
         stage = Stage()
         claim = await stage.claimed()
 
-        await stage.effect(claim).apply(mutation_for(claim))
+        await stage.effect(claim).apply()
 
         (holder,) = locks.holders_of(stage.target())
         assert holder.name == claim.metadata.name
@@ -165,7 +165,7 @@ def test_a_target_that_is_not_let_go_is_waited_for_until_the_limit() -> None:
         claim = await stage.claimed()
         stage.hold()
 
-        error = await _refused(stage.effect(claim).apply(mutation_for(claim)))
+        error = await _refused(stage.effect(claim).apply())
 
         assert error.error is ErrorType.TIMEOUT
         assert "Deployment default/web is held by workflow default/other, step web" in str(error)
@@ -181,7 +181,7 @@ def test_a_step_cancelled_before_its_change_never_makes_it() -> None:
         stage.hold()
         _at(20, stage.stop.ask)
 
-        error = await _refused(stage.effect(claim).apply(mutation_for(claim)))
+        error = await _refused(stage.effect(claim).apply())
 
         assert (error.error, error.reason) == (ErrorType.CANCELLED, "Cancelled")
         assert str(error) == "cancelled before the change"
@@ -231,8 +231,8 @@ def test_a_convergent_step_whose_goal_is_reached_touches_nothing() -> None:
         stage.roll_out()
         claim = await stage.claimed(convergent=True)
         effect = stage.effect(claim)
-        await effect.apply(mutation_for(claim))
-        done: Done = await effect.settle(mutation_for(claim))
+        await effect.apply()
+        done: Done = await effect.settle()
 
         status = results.completed(effect.claim, done.result, now=virtual_clock().now())
 

@@ -17,7 +17,7 @@ from shared.workflow.refusals import error_type_of
         ),
         pytest.param(404, 'deployments "web" not found', "resource_not_found", id="gone"),
         pytest.param(422, "spec.replicas: Invalid value", "validation_error", id="schema"),
-        pytest.param(413, "too much", "unknown_error", id="too large"),
+        pytest.param(413, "too much", "validation_error", id="too large"),
     ],
 )
 def test_a_refusal_of_the_api_server_fails_a_step_with(code: int, message: str, type_: str) -> None:

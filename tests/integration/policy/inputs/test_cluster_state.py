@@ -12,10 +12,10 @@ from shared.api.groups import NODE, Kind
 from shared.api.meta import SUBMITTED_BY_ANNOTATION
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step, StepCondition
+from shared.effects.quantities import parsed
 from shared.errors import PermanentError, TransientError
 from shared.kube.client import ApiCluster
 from shared.kube.port import Listing
-from shared.policy.inputs.quantities import parsed
 from shared.worker.cluster_state import ClusterReader
 from tests.integration.policy.inputs.conftest import Open, SetClock
 from tests.support.builders import make_workflow, notify_step, scale_step

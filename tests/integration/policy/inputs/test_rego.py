@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from shared.clock import SystemClock
+from shared.effects.quantities import parsed
 from shared.policy.engine import WorkerEngine
-from shared.policy.inputs.quantities import cpu_text, memory_text, parsed
+from shared.policy.inputs.quantities import cpu_text, memory_text
 from shared.policy.naming import Stage
 from shared.policy.port import Failure
 from shared.policy.shipped import defaults

@@ -4,8 +4,9 @@ from fractions import Fraction
 
 import pytest
 
+from shared.effects.quantities import parsed
 from shared.errors import PermanentError
-from shared.policy.inputs.quantities import cpu_text, memory_text, parsed
+from shared.policy.inputs.quantities import cpu_text, memory_text
 
 
 @pytest.mark.parametrize(

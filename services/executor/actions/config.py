@@ -1,0 +1,108 @@
+"""ConfigMaps, Secrets and manifests; undone by the values before, which stay where they are."""
+
+import base64
+from typing import Final
+
+import msgspec
+
+from services.executor.actions.handling import Handler, Material, refused, update_done
+from services.executor.core.changes import Asked, Object, RefusedError, State, Wanted
+from services.executor.core.paths import ABSENT, below, text
+from shared.api.enums import Action, ErrorType
+from shared.api.parameters import (
+    ActionParameters,
+    ApplyManifest,
+    RotateSecrets,
+    UpdateConfigmap,
+    UpdateSecret,
+)
+from shared.effects.forms import Form
+from shared.effects.manifests import identity_of, parsed_object
+
+_DATA: Final = "data"
+
+
+def _mutable(live: Object) -> None:
+    if live.get("immutable"):
+        kind, name = live.get("kind", ""), live["metadata"]["name"]
+        raise refused(f"{kind} {name} is immutable; make another one instead")
+
+
+def _intend_config_map(parameters: UpdateConfigmap, live: Object, material: Material) -> Wanted:
+    del material
+    _mutable(live)
+    fields = {below(_DATA, key): text(given) for key, given in parameters.data.items()}
+    return Wanted(fields=fields | _removed(parameters.remove))
+
+
+def _removed(keys: list[str]) -> dict[str, str]:
+    return {below(_DATA, key): ABSENT for key in keys}
+
+
+def _undo_config_map(parameters: UpdateConfigmap, state: State) -> tuple[Action, ActionParameters]:
+    del state
+    return Action.UPDATE_CONFIGMAP, msgspec.structs.replace(parameters, data={}, remove=[])
+
+
+def _intend_secret(parameters: UpdateSecret, live: Object, material: Material) -> Wanted:
+    _mutable(live)
+    given = parameters.data
+    if parameters.values_from:
+        if material.source is None:
+            message = f"there is no Secret {parameters.values_from} to copy values from"
+            raise RefusedError(ErrorType.RESOURCE_NOT_FOUND, message)
+        given = material.source.get(_DATA) or {}
+    fields = {below(_DATA, key): text(_normal(each)) for key, each in given.items()}
+    return Wanted(fields=fields | _removed(parameters.remove))
+
+
+def _normal(encoded: str) -> str:
+    return base64.b64encode(base64.b64decode(encoded)).decode()
+
+
+def _undo_secret(parameters: UpdateSecret, state: State) -> tuple[Action, ActionParameters]:
+    del state
+    plain = msgspec.structs.replace(parameters, data={}, values_from="", remove=[])
+    return Action.UPDATE_SECRET, plain
+
+
+def _intend_rotation(parameters: RotateSecrets, live: Object, material: Material) -> Wanted:
+    _mutable(live)
+    unknown = sorted(set(parameters.keys) - set(live.get(_DATA) or {}))
+    if unknown:
+        name = live["metadata"]["name"]
+        raise refused(f"Secret {name} has no {', '.join(unknown)}; name keys that it has")
+    encoded = {
+        key: base64.b64encode(material.fresh[key].encode()).decode() for key in parameters.keys
+    }
+    return Wanted(fields={below(_DATA, key): text(each) for key, each in encoded.items()})
+
+
+def _undo_rotation(parameters: RotateSecrets, state: State) -> tuple[Action, ActionParameters]:
+    del state
+    return Action.ROTATE_SECRETS, parameters
+
+
+def _intend_manifest(parameters: ApplyManifest, live: Object, material: Material) -> Asked:
+    del live, material
+    body = parsed_object(parameters.manifest)
+    return Asked(form=Form.APPLY, body=body, force=parameters.force_conflicts)
+
+
+def _undo_manifest(parameters: ApplyManifest, state: State) -> tuple[Action, ActionParameters]:
+    del state
+    identity = identity_of(parameters.manifest)
+    plain = {
+        "apiVersion": identity.api_version,
+        "kind": identity.kind,
+        "metadata": {"name": identity.name},
+    }
+    return Action.APPLY_MANIFEST, msgspec.structs.replace(parameters, manifest=text(plain))
+
+
+CONFIG: Final = Handler(
+    intend=_intend_config_map, judge=update_done("config"), undo=_undo_config_map
+)
+SECRET: Final = Handler(intend=_intend_secret, judge=update_done("config"), undo=_undo_secret)
+ROTATION: Final = Handler(intend=_intend_rotation, judge=update_done("config"), undo=_undo_rotation)
+MANIFEST: Final = Handler(intend=_intend_manifest, judge=update_done("spec"), undo=_undo_manifest)

@@ -1,0 +1,69 @@
+"""Labels and annotations, and the label that puts a pod into quarantine."""
+
+from typing import Final
+
+import msgspec
+
+from services.executor.actions.handling import Handler, Material, refused, update_done
+from services.executor.core.changes import Object, State, Wanted
+from services.executor.core.paths import ABSENT, below, text
+from shared.api.enums import Action
+from shared.api.meta import QUARANTINE_LABEL
+from shared.api.parameters import (
+    ActionParameters,
+    AnnotateResource,
+    LabelResource,
+    QuarantinePod,
+)
+
+_OURS: Final = ("kubernaut.ai/", "kubernaut.io/", "mendflow.")
+
+
+def _intend_labels(parameters: LabelResource, live: Object, material: Material) -> Wanted:
+    del live, material
+    return _intend("metadata.labels", parameters.labels, parameters.remove)
+
+
+def _intend_annotations(parameters: AnnotateResource, live: Object, material: Material) -> Wanted:
+    del live, material
+    return _intend("metadata.annotations", parameters.annotations, parameters.remove)
+
+
+def _intend(path: str, values: dict[str, str], remove: list[str]) -> Wanted:
+    for key in (*values, *remove):
+        if key.startswith(_OURS):
+            raise refused(f"{key} belongs to the services; it cannot be changed by a step")
+    fields = {below(path, key): text(each) for key, each in values.items()}
+    return Wanted(fields=fields | {below(path, key): ABSENT for key in remove})
+
+
+def _undo_labels(parameters: LabelResource, state: State) -> tuple[Action, ActionParameters]:
+    del state
+    return Action.LABEL_RESOURCE, msgspec.structs.replace(parameters, labels={}, remove=[])
+
+
+def _undo_annotations(
+    parameters: AnnotateResource, state: State
+) -> tuple[Action, ActionParameters]:
+    del state
+    plain = msgspec.structs.replace(parameters, annotations={}, remove=[])
+    return Action.ANNOTATE_RESOURCE, plain
+
+
+def _intend_quarantine(parameters: QuarantinePod, live: Object, material: Material) -> Wanted:
+    del parameters, material
+    return Wanted(fields={f"metadata.labels[{QUARANTINE_LABEL}]": text(live["metadata"]["uid"])})
+
+
+def _undo_quarantine(parameters: QuarantinePod, state: State) -> tuple[Action, ActionParameters]:
+    del state
+    return Action.QUARANTINE_POD, parameters
+
+
+LABELS: Final = Handler(intend=_intend_labels, judge=update_done("config"), undo=_undo_labels)
+ANNOTATIONS: Final = Handler(
+    intend=_intend_annotations, judge=update_done("config"), undo=_undo_annotations
+)
+QUARANTINE: Final = Handler(
+    intend=_intend_quarantine, judge=update_done("config"), undo=_undo_quarantine
+)

@@ -1,0 +1,148 @@
+"""Changes of the pods of a workload: image, resources, environment, place, restart."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from services.executor.actions import rollouts
+from services.executor.actions.handling import (
+    Handler,
+    Material,
+    refused,
+    update_done,
+    updated,
+)
+from services.executor.core.changes import Asked, Done, Object, State, Verdict, Wanted
+from services.executor.core.paths import element, text, value
+from shared.api.enums import Action
+from shared.api.execution import CapturedInverse
+from shared.api.parameters import (
+    ActionParameters,
+    EnableDebugMode,
+    IncreaseResources,
+    MigrateWorkload,
+    RestartDaemonset,
+    RestartDeployment,
+    RestartNetwork,
+    UpdateImage,
+)
+from shared.api.results import RestartResult, StepResult
+from shared.effects.forms import Form
+from shared.effects.quantities import is_less
+
+_POD: Final = "spec.template.spec"
+_RESTARTED: Final = "spec.template.metadata.annotations[kubectl.kubernetes.io/restartedAt]"
+_HOSTNAME: Final = "kubernetes.io/hostname"
+
+Restarted = RestartDeployment | RestartDaemonset | RestartNetwork
+
+
+def container_of(live: Object, name: str) -> Object:
+    """Return the container of that name, or the only one. Raises RefusedError."""
+    containers: list[Object] = live["spec"]["template"]["spec"]["containers"]
+    names = ", ".join(sorted(each["name"] for each in containers))
+    what = f"{live.get('kind', 'Deployment')} {live['metadata']['name']}"
+    if not name:
+        if len(containers) > 1:
+            raise refused(f"{what} has several containers, {names}; say which one in container")
+        return containers[0]
+    found = next((each for each in containers if each["name"] == name), None)
+    if found is None:
+        raise refused(f"{what} has no container {name!r}; it has {names}")
+    return found
+
+
+def _rolled_out(update_type: str) -> Callable[[Any, Object, CapturedInverse | None], Verdict]:
+    def judge(parameters: Any, live: Object, captured: CapturedInverse | None) -> Verdict:
+        del parameters
+        return rollouts.unsettled(live) or updated(update_type, live, captured)
+
+    return judge
+
+
+def _intend_image(parameters: UpdateImage, live: Object, material: Material) -> Wanted:
+    del material
+    found = container_of(live, parameters.container)
+    path = f"{element(f'{_POD}.containers', found['name'])}.image"
+    return Wanted(fields={path: text(parameters.new_image)})
+
+
+def _undo_image(parameters: UpdateImage, state: State) -> tuple[Action, ActionParameters]:
+    (before,) = state.before.values()
+    return Action.UPDATE_IMAGE, msgspec.structs.replace(parameters, new_image=value(before))
+
+
+def _intend_resources(parameters: IncreaseResources, live: Object, material: Material) -> Asked:
+    del material
+    found = container_of(live, parameters.container)
+    asked = {
+        "limits": {"cpu": parameters.cpu_limit, "memory": parameters.memory_limit},
+        "requests": {"cpu": parameters.cpu_request, "memory": parameters.memory_request},
+    }
+    resources: dict[str, dict[str, str]] = {}
+    for part, amounts in asked.items():
+        known = (found.get("resources") or {}).get(part) or {}
+        for name, amount in amounts.items():
+            if amount is None:
+                continue
+            if name in known and is_less(amount, str(known[name])):
+                raise refused(
+                    f"{part}.{name} is {known[name]}, more than {amount}; this action only raises"
+                )
+            resources.setdefault(part, {})[name] = amount
+    container = {"name": found["name"], "resources": resources}
+    body = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    return Asked(form=Form.STRATEGIC, body=body)
+
+
+def _intend_debug(parameters: EnableDebugMode, live: Object, material: Material) -> Wanted:
+    del material
+    found = container_of(live, parameters.container)
+    path = element(f"{element(f'{_POD}.containers', found['name'])}.env", parameters.variable)
+    wanted = {"name": parameters.variable, "value": parameters.log_level}
+    return Wanted(fields={path: text(wanted)})
+
+
+def _intend_migration(parameters: MigrateWorkload, live: Object, material: Material) -> Wanted:
+    del live, material
+    return Wanted(fields={f"{_POD}.nodeSelector[{_HOSTNAME}]": text(parameters.target_node)})
+
+
+def _intend_restart(parameters: Restarted, live: Object, material: Material) -> Wanted:
+    del parameters, live
+    return Wanted(fields={_RESTARTED: text(material.stamp)})
+
+
+def _judge_restart(
+    parameters: Restarted, live: Object, captured: CapturedInverse | None
+) -> Verdict:
+    del parameters, captured
+    waiting = rollouts.unsettled(live)
+    if waiting is not None:
+        return waiting
+    status = live.get("status", {})
+    replaced = status.get("updatedReplicas", status.get("updatedNumberScheduled", 0))
+    result = RestartResult(pods_restarted=replaced)
+    return Done(result=StepResult(success=True, restart_result=result))
+
+
+def _same(action: Action) -> Callable[[Any, State], tuple[Action, ActionParameters]]:
+    def undo(parameters: Any, state: State) -> tuple[Action, ActionParameters]:
+        del state
+        return action, parameters
+
+    return undo
+
+
+IMAGE: Final = Handler(intend=_intend_image, judge=_rolled_out("image"), undo=_undo_image)
+RESOURCES: Final = Handler(
+    intend=_intend_resources, judge=_rolled_out("spec"), undo=_same(Action.INCREASE_RESOURCES)
+)
+DEBUG: Final = Handler(
+    intend=_intend_debug, judge=update_done("config"), undo=_same(Action.ENABLE_DEBUG_MODE)
+)
+MIGRATION: Final = Handler(
+    intend=_intend_migration, judge=_rolled_out("spec"), undo=_same(Action.MIGRATE_WORKLOAD)
+)
+RESTART: Final = Handler(intend=_intend_restart, judge=_judge_restart)

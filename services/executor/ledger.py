@@ -1,0 +1,231 @@
+"""The cluster as an execution changes it: what each request did is written into its ledger.
+
+A request whose answer was lost stays in the ledger as one that nobody answered. Deletions
+and evictions leave no trace on their target, so they are written down before they are made.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+from services.executor.core import effects
+from services.executor.held import HeldClaim
+from shared.api.execution import EffectRecord
+from shared.api.groups import POD, Kind
+from shared.effects.forms import Form
+from shared.errors import ConflictError, PermanentError, TransientError
+from shared.kube.errors import DisruptionBudgetError
+from shared.kube.port import Change, Listing, Object, TargetCluster, Tried
+
+
+class LedgerCluster:
+    """A cluster of which every change is written down."""
+
+    def __init__(self, cluster: TargetCluster, claim: HeldClaim) -> None:
+        self._cluster = cluster
+        self._claim = claim
+
+    async def read(self, kind: Kind, name: str, *, namespace: str = "") -> Object | None:
+        """Return the live object, or None when there is none."""
+        return await self._cluster.read(kind, name, namespace=namespace)
+
+    async def list(self, kind: Kind, *, namespace: str = "", label_selector: str = "") -> Listing:
+        """Return all objects."""
+        return await self._cluster.list(kind, namespace=namespace, label_selector=label_selector)
+
+    def watch(
+        self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
+    ) -> AsyncIterator[Change]:
+        """Yield changes."""
+        return self._cluster.watch(
+            kind, namespace=namespace, name=name, resource_version=resource_version
+        )
+
+    async def dry_run(
+        self,
+        kind: Kind,
+        name: str,
+        body: Any,
+        *,
+        namespace: str = "",
+        form: Form = Form.MERGE,
+        force: bool = False,
+    ) -> Tried:
+        """Have a patch judged in full but not kept."""
+        return await self._cluster.dry_run(
+            kind, name, body, namespace=namespace, form=form, force=force
+        )
+
+    async def dry_create(self, kind: Kind, body: Object, *, namespace: str = "") -> Tried:
+        """Have a creation judged in full but not kept."""
+        return await self._cluster.dry_create(kind, body, namespace=namespace)
+
+    async def pods_on(self, node: str) -> Listing:
+        """Return all pods that are bound to a node."""
+        return await self._cluster.pods_on(node)
+
+    async def logs(self, pod: str, *, namespace: str, container: str, limit_bytes: int) -> str:
+        """Return the end of what a container wrote."""
+        return await self._cluster.logs(
+            pod, namespace=namespace, container=container, limit_bytes=limit_bytes
+        )
+
+    async def create(self, kind: Kind, body: Object, *, namespace: str = "") -> Object:
+        """Create an object, and write that down."""
+        record = _record("create", kind, body["metadata"]["name"], body)
+        return await self._told(
+            record, lambda: self._cluster.create(kind, body, namespace=namespace)
+        )
+
+    async def patch(
+        self, kind: Kind, name: str, body: Object, *, namespace: str = "", subresource: str = ""
+    ) -> Object:
+        """Merge-patch an object, and write that down."""
+        record = _record("patch", kind, name, body)
+        return await self._told(
+            record,
+            lambda: self._cluster.patch(
+                kind, name, body, namespace=namespace, subresource=subresource
+            ),
+        )
+
+    async def apply(
+        self, kind: Kind, name: str, body: Object, *, namespace: str = "", force: bool = False
+    ) -> Object:
+        """Apply a manifest, and write that down."""
+        record = _record("patch", kind, name, body)
+        return await self._told(
+            record,
+            lambda: self._cluster.apply(kind, name, body, namespace=namespace, force=force),
+        )
+
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        uid: str,
+        namespace: str = "",
+        resource_version: str = "",
+        grace_s: int | None = None,
+    ) -> Object:
+        """Delete an object, written down before."""
+        record = EffectRecord(
+            verb="delete",
+            kind=kind.kind,
+            name=name,
+            uid=uid,
+            resource_version_before=resource_version,
+            answered=False,
+        )
+        await self.intend([record])
+        return await self._told(
+            record,
+            lambda: self._cluster.delete(
+                kind,
+                name,
+                uid=uid,
+                namespace=namespace,
+                resource_version=resource_version,
+                grace_s=grace_s,
+            ),
+        )
+
+    async def evict(self, name: str, *, uid: str, namespace: str, grace_s: int | None) -> None:
+        """Ask for an eviction, which is to be written down before with `intend`."""
+
+        async def ask() -> Object:
+            await self._cluster.evict(name, uid=uid, namespace=namespace, grace_s=grace_s)
+            return {}
+
+        await self._told(eviction(name, uid), ask)
+
+    async def intend(self, records: Sequence[EffectRecord]) -> None:
+        """Write down what is going to be deleted or evicted, before it is.
+
+        Raises FencedError, TransientError.
+        """
+        known = self._claim.now.status.effects
+        new = [each for each in records if _position(known, each) is None]
+        if new:
+            self._claim.note(effects=[*known, *new])
+            await self._claim.keep()
+
+    async def _told(self, record: EffectRecord, send: Callable[[], Awaitable[Object]]) -> Object:
+        """Make a request, and write down what became of it."""
+        self._note(record)
+        try:
+            answer = await send()
+        except (ConflictError, DisruptionBudgetError, PermanentError):
+            self._drop(record)
+            raise
+        except TransientError as error:
+            if error.reason == "TooManyRequests":
+                self._drop(record)
+            raise
+        meta = answer.get("metadata", {})
+        self._answer(record, meta.get("uid", record.uid), meta.get("resourceVersion", ""))
+        return answer
+
+    def refute(self, kind: Kind, name: str, *, version: str) -> None:
+        """Take out patches of an object that will never be made: it has another version."""
+        known = self._claim.now.status.effects
+        kept = [
+            each
+            for each in known
+            if each.answered
+            or (each.verb, each.kind, each.name) != ("patch", kind.kind, name)
+            or each.resource_version_before == version
+        ]
+        if len(kept) < len(known):
+            self._claim.note(effects=kept)
+
+    def saw(self, kind: Kind, live: Object, *, before: str) -> None:
+        """Take note of a change of ours that shows on its target."""
+        known, meta = self._claim.now.status.effects, live["metadata"]
+        found = effects.seen(known, kind, name=meta["name"], uid=meta["uid"], before=before)
+        self._claim.note(effects=found)
+
+    def _note(self, record: EffectRecord) -> None:
+        known = self._claim.now.status.effects
+        if _position(known, record) is None:
+            self._claim.note(effects=[*known, record])
+
+    def _drop(self, record: EffectRecord) -> None:
+        known = self._claim.now.status.effects
+        position = _position(known, record)
+        if position is not None:
+            self._claim.note(effects=effects.without(known, position))
+
+    def _answer(self, record: EffectRecord, uid: str, version: str) -> None:
+        known = self._claim.now.status.effects
+        position = _position(known, record)
+        if position is not None:
+            self._claim.note(effects=effects.answered(known, position, uid=uid, version=version))
+
+
+def eviction(name: str, uid: str) -> EffectRecord:
+    """Return the record of an eviction that was not answered yet."""
+    return EffectRecord(verb="evict", kind=POD.kind, name=name, uid=uid, answered=False)
+
+
+def _record(verb: str, kind: Kind, name: str, body: Object) -> EffectRecord:
+    meta = body.get("metadata", {})
+    return EffectRecord(
+        verb=verb,
+        kind=kind.kind,
+        name=name,
+        uid=meta.get("uid", ""),
+        resource_version_before=meta.get("resourceVersion", ""),
+        digest=effects.digest(kind, body),
+        answered=False,
+    )
+
+
+def _position(known: list[EffectRecord], record: EffectRecord) -> int | None:
+    """Return where a request that was not answered stands in the ledger."""
+    wanted = (record.verb, record.kind, record.name, record.resource_version_before)
+    for position, each in enumerate(known):
+        same = (each.verb, each.kind, each.name, each.resource_version_before) == wanted
+        if same and not each.answered:
+            return position
+    return None
