@@ -11,6 +11,7 @@ from services.executor.actions.handling import Material
 from services.executor.core import captures, keeping, operations
 from services.executor.core.captures import Mutation, stamp_of
 from services.executor.core.changes import Asked, RefusedError, State, Wanted
+from services.executor.core.ownership import refuse_owned
 from services.executor.keeping import KeptStates
 from shared.api.enums import ErrorType, ExecutionKind, Intent
 from shared.api.execution import CapturedInverse, KubernetesExecution
@@ -31,6 +32,7 @@ from shared.errors import PermanentError
 from shared.ids import Uid
 from shared.kube.port import Object, TargetCluster
 from shared.kube.store import ExecutionStore
+from shared.limits import GitOps
 from shared.workflow.names import operation_id
 
 _ALPHABET: Final = string.ascii_letters + string.digits
@@ -39,7 +41,10 @@ _ALPHABET: Final = string.ascii_letters + string.digits
 class Captures:
     """Captures inverses for executions, with the rights of their action."""
 
-    def __init__(self, cluster: TargetCluster, executions: ExecutionStore, *, clock: Clock) -> None:
+    def __init__(
+        self, cluster: TargetCluster, executions: ExecutionStore, *, clock: Clock, gitops: GitOps
+    ) -> None:
+        self._gitops = gitops
         self._cluster = cluster
         self._executions = executions
         self._kept = KeptStates(cluster)
@@ -94,6 +99,8 @@ class Captures:
             if isinstance(parameters, ApplyManifest):
                 return await self._state_made(mutation, parameters)
             raise missing(mutation)
+        if address.kind == SECRET and self._gitops is GitOps.REFUSE:
+            refuse_owned(live)
         material = await self._material(execution, mutation, live)
         wanted = mutation.handler.intend(parameters, live, material)
         if isinstance(wanted, Wanted):

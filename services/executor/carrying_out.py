@@ -136,6 +136,7 @@ class CarryingOut:
             clock=self._context.clock,
             deadline=self._deadline,
             stop=self._stop,
+            gitops=self._context.limits.current.gitops,
         )
         if self._claim.spec.intent is Intent.SETTLE:
             return await self._settle_lost(effect)

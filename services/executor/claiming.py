@@ -58,7 +58,12 @@ class Claiming:
             return target
         inverse = execution.status.rollback_information
         if inverse is None and mutation is not None and not isinstance(target, Unseen):
-            captures = Captures(cluster, context.executions, clock=context.clock)
+            captures = Captures(
+                cluster,
+                context.executions,
+                clock=context.clock,
+                gitops=context.limits.current.gitops,
+            )
             inverse = await captures.at_claim(execution, mutation, target)
         return await self._swap_in(execution, inverse, noted.now.status.effects)
 

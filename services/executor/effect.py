@@ -43,6 +43,7 @@ from shared.errors import (
 from shared.ids import Uid
 from shared.kube.port import Object
 from shared.kube.store import ExecutionStore
+from shared.limits import GitOps
 from shared.workflow.names import operation_id
 
 _RETRY_S: Final = 0.2
@@ -64,12 +65,13 @@ class Effect:
         clock: Clock,
         deadline: datetime,
         stop: Stop,
+        gitops: GitOps,
     ) -> None:
         self._cluster = cluster
         self._claim = claim
         self._mutation = mutation
         self._address = mutation.address
-        self._captures = Captures(cluster, executions, clock=clock)
+        self._captures = Captures(cluster, executions, clock=clock, gitops=gitops)
         self._kept = KeptStates(cluster)
         self._locks = TargetLocks(cluster, executions)
         self._settling = Settling(cluster, clock=clock, deadline=deadline, stop=stop)

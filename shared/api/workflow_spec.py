@@ -34,9 +34,8 @@ ActionName = Annotated[
     Meta(
         max_length=64,
         description=(
-            "What to do: scale_deployment, restart_deployment, update_image, "
-            "wait_for_condition or notify_only. ScaleDeployment and scale-deployment are "
-            "read as scale_deployment."
+            "What to do, such as scale_deployment or drain_node; docs/actions.md lists all. "
+            "ScaleDeployment and scale-deployment are read as scale_deployment."
         ),
     ),
 ]

@@ -14,6 +14,7 @@ from shared.api.groups import (
     INGRESS,
     JOB,
     NETWORK_POLICY,
+    NODE,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -51,6 +52,7 @@ APPLICABLE: Final = {
         SERVICE,
         CONFIG_MAP,
         NETWORK_POLICY,
+        NODE,
         INGRESS,
         HORIZONTAL_POD_AUTOSCALER,
         POD_DISRUPTION_BUDGET,
@@ -60,11 +62,16 @@ APPLICABLE: Final = {
 """Kinds of which a manifest may be applied: nothing that gives rights or holds secrets."""
 
 
+READABLE: Final = {kind.kind: kind for kind in (*APPLICABLE.values(), POD, NODE, POD_TEMPLATE)}
+"""Kinds of targets that policies get to see."""
+
+
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """One object, by name."""
 
     kind: Kind
     name: str
+    """Empty for objects that are found by their labels."""
     namespace: str
     """Empty for what belongs to no namespace."""
 
@@ -126,8 +133,8 @@ def _special(parameters: ActionParameters) -> tuple[Kind, str] | None:
             return MARKABLE[workload], name
         case RolloutStatus(deployment=name):
             return DEPLOYMENT, name
-        case RestartPod(pod=pod, deployment=deployment) if pod or deployment:
-            return (POD, pod) if pod else (DEPLOYMENT, deployment)
+        case RestartPod(pod=pod, deployment=deployment):
+            return (DEPLOYMENT, deployment) if deployment else (POD, pod)
         case _:
             return _applied(parameters) if isinstance(parameters, ApplyManifest) else None
 

@@ -13,6 +13,7 @@ from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step
 from shared.clock import Clock
+from shared.effects.targets import READABLE
 from shared.errors import PermanentError
 from shared.kube.port import Cluster, Object
 from shared.limits import Limits, LiveLimits
@@ -25,8 +26,6 @@ from shared.policy.inputs.targets import Asked, Target, asked
 T = TypeVar("T")
 
 _KEPT_S: Final = 5.0
-_KINDS: Final = {each.kind: each for each in (DEPLOYMENT, NODE)}
-"""The kinds that an action changes."""
 _OF_SECRETS: Final = "image_pull_secret"
 _FORBIDDEN: Final = "Forbidden"
 
@@ -143,11 +142,16 @@ class ClusterReader:
         return await self._cluster.read(DEPLOYMENT, target.name, namespace=target.namespace)
 
     async def _target(self, wanted: Asked) -> Object | None:
-        """Return the live target of a change; what is only looked at need not be known."""
+        """Return the live target of a change; what is only looked at need not be known.
+
+        No service reads Secrets: whoever changes one looks itself at who owns it.
+        """
         target = wanted.target
-        if target is None or not wanted.changes_cluster:
+        if target is None or not target.name or not wanted.changes_cluster:
             return None
-        kind = _KINDS.get(target.kind)
+        if target.kind == SECRET.kind:
+            return None
+        kind = READABLE.get(target.kind)
         if kind is None:
             raise PermanentError("UnknownKind", f"nothing is known of kind {target.kind}")
         return await self._cluster.read(kind, target.name, namespace=target.namespace)

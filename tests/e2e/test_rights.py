@@ -33,6 +33,27 @@ AIAR: Final = "approval.kubernaut.ai"
 NOTIF: Final = "notification.kubernaut.ai"
 OWNER: Final = Right("update", WFE, "workflowexecutions/finalizers")
 
+OTHER_TARGETS: Final = {
+    Right("get", group, resource)
+    for group, resources in {
+        "apps": ("statefulsets", "daemonsets"),
+        "batch": ("jobs", "cronjobs"),
+        "autoscaling": ("horizontalpodautoscalers",),
+        "policy": ("poddisruptionbudgets",),
+        "networking.k8s.io": ("networkpolicies", "ingresses"),
+        "": (
+            "configmaps",
+            "services",
+            "persistentvolumeclaims",
+            "podtemplates",
+            "nodes",
+            "pods",
+        ),
+    }.items()
+    for resource in resources
+}
+"""What safety policies get to see of targets that these workflows do not have."""
+
 RARELY_USED: Final[Mapping[str, set[Right]]] = {
     "watcher": set(),
     "planner": {
@@ -46,7 +67,8 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         Right("create", NOTIF, "notificationrequests"),
         Right("get", NOTIF, "notificationrequests"),  # only when a create meets its first try
     },
-    "orchestrator": {
+    "orchestrator": OTHER_TARGETS
+    | {
         OWNER,  # asked by admission, on behalf of a create
         Right("patch", KEX, "kubernetesexecutions/status"),  # cancels what nobody claimed
         Right("get", WFE, "concurrencypools"),  # only where ceilings are asked for
@@ -59,7 +81,8 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         Right("watch", KEX, "kubernetesexecutions"),  # while another workflow holds a target
     },
     "monitor": set(),
-    "rollback": {
+    "rollback": OTHER_TARGETS
+    | {
         OWNER,
         Right("get", KEX, "kubernetesexecutions"),  # only when a create meets its first try
         Right("patch", KEX, "kubernetesexecutions/status"),  # revokes what nobody took up

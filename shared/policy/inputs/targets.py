@@ -10,6 +10,7 @@ from shared.api.parameters import (
     Parameters,
     ScaleDeployment,
     ScaleStatefulset,
+    UpdateSecret,
 )
 from shared.effects.catalogue import CATALOGUE, canonical, parameters_of
 from shared.effects.targets import target_of
@@ -40,8 +41,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flat_parameters(self) -> dict[str, Any]:
-        """Return its parameters as plain values, spelled as in a manifest."""
+        """Return its parameters as plain values, spelled as in a manifest.
+
+        Of values for a Secret only the keys and their size.
+        """
         flat: dict[str, Any] = msgspec.to_builtins(self.parameters)
+        if isinstance(self.parameters, UpdateSecret):
+            data = flat.pop("data")
+            flat |= {"keys": sorted(data), "data_bytes": sum(map(len, data.values()))}
         return {key: value for key, value in flat.items() if value is not None}
 
     @property

@@ -22,6 +22,7 @@ from shared.api.meta import LOCKED_BY_ANNOTATION
 from shared.api.parameters import WaitForCondition
 from shared.ids import Uid
 from shared.kube.store import ExecutionStore
+from shared.limits import GitOps
 from tests.support.builders import execution_of, make_workflow, planned, scale_step
 from tests.support.virtual_time import virtual_clock
 from tests.unit.executor.little_cluster import LittleCluster, stored
@@ -37,7 +38,9 @@ class Stage:
     def __init__(self) -> None:
         self.cluster = LittleCluster()
         self.executions = ExecutionStore(self.cluster)
-        self.captures = Captures(self.cluster, self.executions, clock=virtual_clock())
+        self.captures = Captures(
+            self.cluster, self.executions, clock=virtual_clock(), gitops=GitOps.REFUSE
+        )
         self.stop = Stop()
         self.workflow = planned(make_workflow([scale_step("web", replicas=3)]))
         self.cluster.put(DEPLOYMENT, live_deployment())
@@ -71,6 +74,7 @@ class Stage:
             clock=virtual_clock(),
             deadline=claim.status.start_time + timedelta(seconds=LIMIT_S),
             stop=self.stop,
+            gitops=GitOps.REFUSE,
         )
 
     async def look(self, claim: KubernetesExecution, wanted: WaitForCondition) -> Done:
