@@ -5,36 +5,35 @@ it is known whether its change was made.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-import msgspec
-
 from services.executor.acting import targets_for
-from services.executor.actions import waiting
-from services.executor.capture import is_captured_undo, mutation_of, parameters_for
-from services.executor.core import changes, dry_runs, results
+from services.executor.capture import mutation_of, parameters_for
+from services.executor.changing import Changing
+from services.executor.core import dry_runs, results
 from services.executor.core.captures import Mutation
 from services.executor.core.changes import RefusedError
-from services.executor.effect import Effect
 from services.executor.held import HeldClaim
 from services.executor.ledger import LedgerCluster
-from services.executor.quarantine import Quarantine
-from services.executor.settling import Settling
+from services.executor.looking import Looking
 from services.executor.stop import Stop
-from shared.api.enums import ErrorType, ExecutionKind, Intent, OnInFlight
+from shared.api.enums import ErrorType, ExecutionKind, OnInFlight
 from shared.api.execution import ExecutionStatus, KubernetesExecution
-from shared.api.parameters import NotifyOnly, QuarantinePod, RolloutStatus, WaitForCondition
+from shared.api.parameters import (
+    CollectDiagnostics,
+    NotifyOnly,
+    RolloutStatus,
+    WaitForCondition,
+)
 from shared.api.results import CustomResult, DryRunResults, StepResult
 from shared.api.workflow import WorkflowExecution
-from shared.errors import MendflowError, PermanentError, TransientError
+from shared.errors import MendflowError, PermanentError
 from shared.waiting import happened
 from shared.worker.context import Context
 from shared.workflow import durations
 from shared.workflow.refusals import error_type_of
 from shared.workflow.stopping import cancels_in_flight
 
-_HELD_RETRY_S: Final = 1.0
 _LOOK_S: Final = 5.0
 
 
@@ -98,9 +97,10 @@ class CarryingOut:
         self._stop.ask()
 
     async def _act(self) -> StepResult:
-        parameters, mutation = parameters_for(self._claim), mutation_of(self._claim)
+        mutation = mutation_of(self._claim)
         if mutation is not None:
-            return await self._mutate(mutation)
+            return await self._change(mutation)
+        parameters, namespace = parameters_for(self._claim), self._claim.metadata.namespace
         match parameters:
             case None:
                 raise RefusedError(ErrorType.VALIDATION_ERROR, "the action has no parameters")
@@ -110,75 +110,29 @@ class CarryingOut:
                 told = CustomResult(action_type="notify_only", output=message)
                 return StepResult(success=True, custom_result=told)
             case WaitForCondition() | RolloutStatus():
-                return await self._look(parameters)
+                return await self._looking.wait(parameters, namespace)
+            case CollectDiagnostics():
+                return await self._looking.collect(parameters, namespace)
             case _:
                 action = self._claim.spec.action
                 raise RefusedError(ErrorType.VALIDATION_ERROR, f"nothing here carries out {action}")
 
-    async def _look(self, parameters: WaitForCondition | RolloutStatus) -> StepResult:
-        namespace = self._claim.metadata.namespace
-        settling = Settling(
+    @property
+    def _looking(self) -> Looking:
+        return Looking(
             self._cluster, clock=self._context.clock, deadline=self._deadline, stop=self._stop
         )
-        done = await settling.wait(
-            waiting.address(parameters, namespace),
-            lambda live: waiting.judge(parameters, live),
-            if_stopped="cancelled while waiting; nothing was to be changed",
-        )
-        return done.result
 
-    async def _mutate(self, mutation: Mutation) -> StepResult:
-        effect = Effect(
+    async def _change(self, mutation: Mutation) -> StepResult:
+        change = Changing(
+            self._context,
             self._cluster,
-            self._context.executions,
             self._held,
             mutation,
-            clock=self._context.clock,
             deadline=self._deadline,
             stop=self._stop,
-            gitops=self._context.limits.current.gitops,
         )
-        if self._claim.spec.intent is Intent.SETTLE:
-            return await self._settle_lost(effect)
-        quarantine = self._quarantine(mutation)
-        undoes = is_captured_undo(self._claim)
-        if quarantine is not None and not undoes:
-            await self._patiently(quarantine.close)
         try:
-            await self._patiently(effect.apply)
+            return await change.run()
         finally:
-            self._dry_run = effect.dry_run.found
-        done = await effect.settle()
-        undo = self._claim.spec.rollback_of
-        if quarantine is not None and undo is not None and undo.target is not None and undoes:
-            uid = undo.target.uid
-            await self._patiently(lambda: quarantine.open(uid))
-        affected = [str(mutation.address)]
-        return msgspec.structs.replace(done.result, resources_affected=affected)
-
-    def _quarantine(self, mutation: Mutation) -> Quarantine | None:
-        if not isinstance(mutation.parameters, QuarantinePod):
-            return None
-        address = mutation.address
-        return Quarantine(self._cluster, pod=address.name, namespace=address.namespace)
-
-    async def _settle_lost(self, effect: Effect) -> StepResult:
-        if await effect.look():
-            return (await effect.settle()).result
-        raise RefusedError(
-            ErrorType.UNKNOWN_ERROR,
-            "its execution was deleted, and the change is not on the target",
-            reason="Unknown",
-        )
-
-    async def _patiently(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Act, and again while the API server cannot be reached, until the deadline."""
-        while True:
-            try:
-                await act()
-            except TransientError:
-                if self._context.clock.now() >= self._deadline:
-                    raise changes.too_late("the API server") from None
-                await asyncio.sleep(_HELD_RETRY_S)
-                continue
-            return
+            self._dry_run = change.dry_run
