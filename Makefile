@@ -102,12 +102,14 @@ arch: $(VENV)/.installed ## Check the layers
 	@$(BIN)/lint-imports
 
 .PHONY: generate
-generate: $(VENV)/.installed ## Write again what is generated: the CRDs
+generate: $(VENV)/.installed ## Write again what is generated: CRDs and the list of actions
 	@$(PY) -m tools.generate_crds
+	@$(PY) -m tools.generate_actions
 
 .PHONY: verify
 verify: $(VENV)/.installed ## Fail when something generated is stale
 	@$(PY) -m tools.generate_crds --check
+	@$(PY) -m tools.generate_actions --check
 
 ##@ Tests
 
