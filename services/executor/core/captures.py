@@ -52,13 +52,14 @@ def state_tried(live: Object, tried: Object) -> State:
 
 def state_made(tried: Object, manifest: Object) -> State:
     """Return the fields of an object that a manifest would make, as they would be."""
-    named = {key: each for key, each in manifest.items() if key not in {"apiVersion", "kind"}}
-    meta = named.get("metadata") or {}
-    kept = {key: meta[key] for key in ("labels", "annotations") if key in meta}
-    named["metadata"] = kept
+    known = ("apiVersion", "kind", "metadata")
+    named = {key: each for key, each in manifest.items() if key not in known}
+    meta = manifest["metadata"]
+    marks = {key: meta[key] for key in ("labels", "annotations") if meta.get(key)}
+    named |= {"metadata": marks} if marks else {}
     after = paths.observed(tried, dict.fromkeys(paths.leaves(named), ""))
-    known = {path: each for path, each in after.items() if each != paths.ABSENT}
-    return State(before={}, after=known, absent_before=True)
+    set_there = {path: each for path, each in after.items() if each != paths.ABSENT}
+    return State(before={}, after=set_there, absent_before=True)
 
 
 def inverse_of(
