@@ -84,6 +84,13 @@ DEFINITION_RULES: Final = [
         fieldPath=".dependencies",
     ),
 ]
+CONTROL_RULES: Final = [
+    _rule(
+        "!has(self.rollbackTo) || (has(self.control) && self.control == 'rollback')",
+        "rollbackTo needs control: rollback; set it to null together with any other verb",
+        fieldPath=".rollbackTo",
+    ),
+]
 STEP_RULES: Final = [
     _rule(
         "has(self.action) && size(self.action) > 0",
@@ -113,7 +120,10 @@ def unchanged(field: str) -> dict[str, str]:
 def workflow_rules(schema: Schema) -> None:
     """Add the rules of a WorkflowExecution to its schema."""
     spec = schema["properties"]["spec"]
-    spec["x-kubernetes-validations"] = [unchanged(field) for field in _FROZEN]
+    spec["x-kubernetes-validations"] = [
+        *CONTROL_RULES,
+        *(unchanged(field) for field in _FROZEN),
+    ]
     properties = spec["properties"]
     strategy = properties["executionStrategy"]
     strategy["x-kubernetes-validations"] = [unchanged(field) for field in _FROZEN_STRATEGY]

@@ -54,7 +54,9 @@ class Announcer:
             return
         if status.phase is Phase.ROLLING_BACK:
             names = ", ".join(step.name for step in rollback.steps) or "nothing"
-            recorder.normal(workflow, reason="RollbackStarted", message=f"undoing {names}"[:256])
+            where = f"back to {rollback.to}: " if rollback.to else ""
+            message = f"{where}undoing {names}"[:256]
+            recorder.normal(workflow, reason="RollbackStarted", message=message)
         if status.phase is Phase.ROLLED_BACK:
             recorder.normal(workflow, reason="RollbackCompleted", message=summary(rollback))
 

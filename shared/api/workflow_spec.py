@@ -1,7 +1,7 @@
 """Spec of a WorkflowExecution: what a person or an upstream service asks for.
 
-Immutable after creation but for `control`, `executionStrategy.maxParallelSteps` and
-`adaptiveOrchestration.adjustments`, which may grow.
+Immutable after creation but for `control` and `rollbackTo`,
+`executionStrategy.maxParallelSteps`, and `adaptiveOrchestration.adjustments`, which may grow.
 """
 
 from typing import Annotated, Any
@@ -329,6 +329,15 @@ class WorkflowSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
                 "pause, resume, cancel (ends without undoing), rollback (ends and undoes what "
                 "was completed) or retry (a Degraded workflow, from its failed steps); may be "
                 "set and removed at any time."
+            )
+        ),
+    ] = None
+    rollback_to: Annotated[
+        StepNameText | None,
+        Meta(
+            description=(
+                "With control rollback: a completed step that is left as it is, with all before "
+                "it; only what comes after it is undone. Absent: all is undone."
             )
         ),
     ] = None

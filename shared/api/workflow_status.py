@@ -165,6 +165,9 @@ class ControlStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What became of the latest `spec.control`."""
 
     verb: Annotated[Control | None, Meta(description="What was asked for.")] = None
+    rollback_to: Annotated[
+        str, Meta(max_length=40, description="The spec.rollbackTo that was asked for with it.")
+    ] = ""
     generation: Annotated[int, Meta(ge=0, description="Generation of the spec that asked.")] = 0
     accepted: Annotated[bool, Meta(description="Whether it is followed.")] = True
     reason: Annotated[str, Meta(max_length=64, description="CamelCase word.")] = ""
@@ -174,6 +177,9 @@ class ControlStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     stop: Annotated[
         Control | None, Meta(description="cancel or rollback once accepted; never taken back.")
     ] = None
+    back_to: Annotated[
+        str, Meta(max_length=40, description="The spec.rollbackTo that was last accepted.")
+    ] = ""
 
 
 class RollbackStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -200,8 +206,15 @@ class Rollback(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     phase: Annotated[RollbackPhase, Meta(description="Where it stands.")]
     strategy: Annotated[RollbackType, Meta(description="What was asked for.")]
+    to: Annotated[
+        str, Meta(max_length=40, description="Step that it stops at; empty to undo everything.")
+    ] = ""
     steps: Annotated[
         list[RollbackStep], Meta(max_length=100, description="In the order of undoing.")
+    ] = []
+    kept: Annotated[
+        list[Name],
+        Meta(max_length=100, description="Completed steps left as they are: that one, and before."),
     ] = []
     failures: Annotated[int, Meta(ge=0, description="Undo steps that failed.")] = 0
     start_time: Annotated[Time, Meta(description="When it began.")] = None

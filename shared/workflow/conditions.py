@@ -9,9 +9,11 @@ from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Decision, Rollback, WorkflowStatus
 from shared.workflow.overriding import override_conditions
-from shared.workflow.undone import DRIFTED, drifted, summary
+from shared.workflow.undone import DRIFTED, drifted, irreversible, summary
 
 _MAX_MESSAGE = 256
+_MAX_CONDITION = 1024
+"""Room for names, where a condition is all that lists them."""
 _DENIED = StepReason.POLICY_VIOLATION
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
@@ -56,7 +58,8 @@ def _planning_conditions(workflow: WorkflowExecution, reason: str, message: str)
             _condition("ValidationFailed", _TRUE, reason, message),
         ]
     if status.execution_plan is not None:
-        return [_condition("Planned", _TRUE, "PlanReady", "")]
+        lasting = irreversible(status.execution_plan, limit=_MAX_CONDITION)
+        return [_condition("Planned", _TRUE, "PlanReady", lasting)]
     return []
 
 
@@ -141,12 +144,13 @@ def _safety_conditions(status: WorkflowStatus) -> list[Condition]:
 
 
 def _rollback_conditions(rollback: Rollback, phase: Phase, message: str) -> list[Condition]:
-    how = summary(rollback)
+    how = summary(rollback, limit=_MAX_CONDITION)
+    done = "UndoneToStep" if rollback.to else "AllUndone"
     match phase:
         case Phase.ROLLED_BACK:
             found = [
                 _condition("RolledBack", _TRUE, "RollbackCompleted", message),
-                _condition("RollbackCompleted", _TRUE, "AllUndone", how),
+                _condition("RollbackCompleted", _TRUE, done, how),
             ]
         case Phase.ROLLBACK_FAILED:
             found = [

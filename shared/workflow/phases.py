@@ -11,6 +11,7 @@ import msgspec
 
 from shared.api.enums import (
     SETTLED_STEP_PHASES,
+    Control,
     Phase,
     RollbackPhase,
     StepPhase,
@@ -53,6 +54,24 @@ def rollback_is_due(workflow: WorkflowExecution) -> bool:
         and stop_reason(workflow) is not None
         and not is_cancelled(workflow)
         and _is_quiet(workflow.status)
+    )
+
+
+def rollback_is_asked(workflow: WorkflowExecution) -> bool:
+    """Return whether a person wants a Degraded workflow rolled back, and may have that.
+
+    What stands in the spec is what was accepted: a correction is waited for.
+    """
+    spec, status = workflow.spec, workflow.status
+    rollback, control = status.rollback, status.control
+    waits = rollback is not None and rollback.phase is RollbackPhase.AWAITING_TRIGGER
+    return (
+        status.phase is Phase.DEGRADED
+        and waits
+        and spec.control is Control.ROLLBACK
+        and control is not None
+        and control.accepted
+        and (control.verb, control.rollback_to) == (spec.control, spec.rollback_to or "")
     )
 
 

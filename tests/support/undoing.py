@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from services.orchestrator.core import control
 from services.rollback.core import trigger
 from services.rollback.core.bounds import Bounds
 from shared.api.enums import (
+    Control,
     ErrorType,
     ExecutionKind,
     ExecutionPhase,
@@ -83,6 +85,16 @@ def running(
         assert status is not None
         workflow = at(workflow, status)
     return workflow
+
+
+def asked(
+    workflow: WorkflowExecution, verb: Control | None, to: str | None = None
+) -> WorkflowExecution:
+    """Return the workflow after a person wrote a verb, and the orchestrator answered it."""
+    spec = msgspec.structs.replace(workflow.spec, control=verb, rollback_to=to)
+    wanted = msgspec.structs.replace(workflow, spec=spec)
+    answer = control.take_up(wanted, now=NOW) or workflow.status.control
+    return at(wanted, msgspec.structs.replace(workflow.status, control=answer))
 
 
 def rollback_of(workflow: WorkflowExecution) -> Rollback:

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from services.orchestrator.core.refusal import Refusal
+from services.orchestrator.core.rollback_target import unreachable, wanted_target
 from shared.api.enums import (
     SETTLED_STEP_PHASES,
     TERMINAL_PHASES,
@@ -24,18 +26,11 @@ from shared.api.workflow_status import ControlStatus, StepStatus, WorkflowStatus
 from shared.workflow.definition import steps_of
 from shared.workflow.stopping import stop_reason
 
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a verb is not followed."""
-
-    reason: str
-    message: str
-
-
 _ENDED: Final = Refusal("AlreadyEnded", "the workflow has ended; make a new one")
 _ROLLING_BACK: Final = Refusal(
     "RollbackRunning", "a rollback that has begun goes on to its end; wait for it"
 )
+_BACK: Final = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED})
 _STOPPING: Final = Refusal("AlreadyStopping", "the workflow is being ended; that stays")
 
 
@@ -43,13 +38,15 @@ def take_up(workflow: WorkflowExecution, *, now: datetime) -> ControlStatus | No
     """Return what becomes of the verb that stands in the spec, or None when that is known."""
     before = workflow.status.control or ControlStatus()
     verb, generation = workflow.spec.control, workflow.metadata.generation
+    target = wanted_target(workflow)
     asked_again = verb is Control.RETRY and generation != before.generation
-    if verb is before.verb and not asked_again:
+    if verb is before.verb and target == before.rollback_to and not asked_again:
         return None
     refused = _VERBS[verb](workflow) if verb is not None else None
     answered = msgspec.structs.replace(
         before,
         verb=verb,
+        rollback_to=target,
         generation=generation,
         accepted=refused is None,
         reason=refused.reason if refused else "",
@@ -80,7 +77,9 @@ def _followed(workflow: WorkflowExecution, control: ControlStatus) -> ControlSta
             return msgspec.structs.replace(control, paused=False, stop=Control.CANCEL)
         case Control.ROLLBACK:
             stop = Control.ROLLBACK if _goes_forward(workflow) else control.stop
-            return msgspec.structs.replace(control, paused=False, stop=stop)
+            return msgspec.structs.replace(
+                control, paused=False, stop=stop, back_to=control.rollback_to
+            )
         case Control.RESUME | Control.RETRY | None:
             return msgspec.structs.replace(control, paused=False)
 
@@ -103,11 +102,12 @@ def _cancel(workflow: WorkflowExecution) -> Refusal | None:
 
 def _rollback(workflow: WorkflowExecution) -> Refusal | None:
     status = workflow.status
-    if not _goes_forward(workflow) and status.phase is not Phase.FAILED:
+    if status.phase in _BACK and _goes_where_asked(workflow):
         return None
     if status.phase is Phase.COMPLETED or _is_complete(workflow):
         return Refusal("AlreadyEnded", "it has completed; apply a workflow that undoes it")
-    return _common(workflow)
+    refused = None if status.phase is Phase.DEGRADED else _common(workflow)
+    return refused or unreachable(workflow)
 
 
 def _retry(workflow: WorkflowExecution) -> Refusal | None:
@@ -136,6 +136,12 @@ _VERBS: Final[Mapping[Control, Callable[[WorkflowExecution], Refusal | None]]] =
     Control.ROLLBACK: _rollback,
     Control.RETRY: _retry,
 }
+
+
+def _goes_where_asked(workflow: WorkflowExecution) -> bool:
+    """Return whether the way back that has begun is the one that is asked for."""
+    rollback = workflow.status.rollback
+    return rollback is not None and rollback.to == wanted_target(workflow)
 
 
 def _goes_forward(workflow: WorkflowExecution) -> bool:

@@ -17,12 +17,23 @@ from shared.workflow.definition import steps_of
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def begin(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
-    """Return a running rollback that lists every step to undo, last one first."""
+def begin(workflow: WorkflowExecution, *, now: datetime, to: str = "") -> Rollback:
+    """Return a running rollback that lists every step to undo, last one first.
+
+    Args:
+        workflow: as it stands.
+        now: when it begins.
+        to: a completed step that is left as it is, with all whose undo would come after its
+            own; empty to undo everything.
+    """
+    order = undo_order(workflow)
+    count = [step.name for step in order].index(to) if to else len(order)
     return Rollback(
         phase=RollbackPhase.RUNNING,
         strategy=workflow.spec.rollback_strategy.type,
-        steps=[_listed(workflow, step) for step in undo_order(workflow)],
+        to=to,
+        steps=[_listed(workflow, step) for step in order[:count]],
+        kept=[step.name for step in order[count:]],
         start_time=now,
     )
 

@@ -24,7 +24,7 @@ from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Rollback, RollbackStep, WorkflowStatus
 from shared.workflow.executions import new_execution
-from shared.workflow.phases import rollback_is_due
+from shared.workflow.phases import rollback_is_asked, rollback_is_due
 
 DEFAULTS = Bounds()
 
@@ -54,7 +54,7 @@ def may_move(workflow: WorkflowExecution) -> bool:
     rollback = workflow.status.rollback
     if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
         return True
-    return rollback_is_due(workflow) or _is_triggered(workflow)
+    return rollback_is_due(workflow) or rollback_is_asked(workflow) or _is_automatic(workflow)
 
 
 def next_try(
@@ -146,38 +146,42 @@ def _moved(
         return advance(workflow, rollback, executions, now=now, bounds=bounds, safety=safety)
     if rollback_is_due(workflow):
         return _started(workflow, now=now)
-    return reverse.begin(workflow, now=now) if _is_triggered(workflow) else None
+    if rollback_is_asked(workflow):
+        return reverse.begin(workflow, now=now, to=_target(workflow))
+    return reverse.begin(workflow, now=now) if _is_automatic(workflow) else None
 
 
 def _started(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
     """Return the way back of a workflow that was stopped: as asked for, else by strategy."""
     if _is_asked(workflow):
-        return reverse.begin(workflow, now=now)
+        return reverse.begin(workflow, now=now, to=_target(workflow))
     if _has_no_execution(workflow):
         strategy = workflow.spec.rollback_strategy.type
         return Rollback(phase=RollbackPhase.AWAITING_TRIGGER, strategy=strategy)
     return reverse.by_strategy(workflow, now=now)
 
 
-def _is_triggered(workflow: WorkflowExecution) -> bool:
-    """Return whether a Degraded workflow is to be rolled back now.
+def _is_automatic(workflow: WorkflowExecution) -> bool:
+    """Return whether a Degraded workflow is to be rolled back now without anybody asking.
 
-    A person asked for it; or the workflow was sent forward again after a step that could not
-    be created, and stopped for another reason, so that its strategy decides after all.
+    It was sent forward again after a step that could not be created, and stopped for another
+    reason, so that its strategy decides after all.
     """
     rollback = workflow.status.rollback
     waiting = rollback is not None and rollback.phase is RollbackPhase.AWAITING_TRIGGER
-    if not waiting or workflow.status.phase is not Phase.DEGRADED:
-        return False
-    if workflow.spec.control is Control.ROLLBACK:
-        return True
     automatic = workflow.spec.rollback_strategy.type is RollbackType.AUTOMATIC
-    return automatic and not _has_no_execution(workflow)
+    degraded = workflow.status.phase is Phase.DEGRADED
+    return waiting and degraded and automatic and not _has_no_execution(workflow)
 
 
 def _is_asked(workflow: WorkflowExecution) -> bool:
     control = workflow.status.control
     return control is not None and control.stop is Control.ROLLBACK
+
+
+def _target(workflow: WorkflowExecution) -> str:
+    """Return the step that the accepted rollback stops at; empty for none."""
+    return workflow.status.control.back_to if workflow.status.control else ""
 
 
 def _has_no_execution(workflow: WorkflowExecution) -> bool:

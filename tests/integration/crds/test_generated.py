@@ -12,7 +12,7 @@ from tests.support.servers import CRDS
 from tools import crd_rules
 from tools.generate_crds import rendered
 
-CONTROL: Final = {"control", "execution_strategy", "adaptive_orchestration"}
+CONTROL: Final = {"control", "rollback_to", "execution_strategy", "adaptive_orchestration"}
 CHANGEABLE: Final = {"max_parallel_steps"}
 
 FILES: Final = sorted(rendered())

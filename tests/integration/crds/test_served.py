@@ -234,6 +234,23 @@ def test_what_controls_a_workflow_can_change(kubectl: Kubectl, change: Object) -
     kubectl.ok("patch", "wfe", "controlled", "--type=merge", "-p", json.dumps({"spec": change}))
 
 
+def test_a_rollback_says_how_far_and_no_other_verb_does(kubectl: Kubectl) -> None:
+    def patch(name: str, change: Object) -> str:
+        body = json.dumps({"spec": change})
+        return kubectl.run("patch", "wfe", name, "--type=merge", "-p", body).stderr
+
+    _make_sure_of(kubectl, "back")
+    refusal = "rollbackTo needs control: rollback; set it to null together with any other verb"
+
+    assert refusal in patch("back", {"rollbackTo": "a"})
+    assert refusal in patch("back", {"control": "cancel", "rollbackTo": "a"})
+    assert patch("back", {"control": "rollback", "rollbackTo": "a"}) == ""
+    assert patch("back", {"rollbackTo": "b"}) == ""
+    assert "spec.rollbackTo" in patch("back", {"rollbackTo": "Not a Name"})
+    assert refusal in patch("back", {"control": "resume"})
+    assert patch("back", {"control": None, "rollbackTo": None}) == ""
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

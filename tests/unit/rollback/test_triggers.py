@@ -15,14 +15,9 @@ from shared.api.enums import (
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Approval, ControlStatus
 from tests.support.builders import NOW, by_name, with_steps
-from tests.support.undoing import Way, at, failed_diamond, rollback_of, running
+from tests.support.undoing import Way, asked, at, failed_diamond, rollback_of, running
 
 MANUAL, AUTOMATIC, NONE = RollbackType.MANUAL, RollbackType.AUTOMATIC, RollbackType.NONE
-
-
-def asked(workflow: WorkflowExecution, verb: Control | None) -> WorkflowExecution:
-    spec = msgspec.structs.replace(workflow.spec, control=verb)
-    return msgspec.structs.replace(workflow, spec=spec)
 
 
 def stopped(workflow: WorkflowExecution, verb: Control) -> WorkflowExecution:
