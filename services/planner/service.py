@@ -27,9 +27,12 @@ from shared.outcome import Ack, Outcome
 from shared.worker.context import Context
 from shared.worker.keys import Hint, WorkflowKey
 from shared.worker.reconciler import GONE, WorkflowReconciler
+from shared.workflow.undone import irreversible
 
 _MAX_ERRORS = 32
 _MAX_ERROR_LENGTH = 512
+_MAX_NAMED = 900
+"""What an Event has room for."""
 
 
 class Planner:
@@ -149,9 +152,9 @@ class Planner:
             return
         plan = status.execution_plan
         batches = len(plan.batches) if plan else 0
-        context.recorder.normal(
-            workflow, reason="Planned", message=f"{status.total_steps} steps, {batches} batches"
-        )
+        told = [f"{status.total_steps} steps, {batches} batches"]
+        told += filter(None, [irreversible(plan, limit=_MAX_NAMED) if plan else ""])
+        context.recorder.normal(workflow, reason="Planned", message="; ".join(told))
         await context.publisher.fact(workflow, Fact.PLAN_READY)
         context.log.info("plan published", steps=status.total_steps)
 

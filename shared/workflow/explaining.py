@@ -7,6 +7,8 @@ from shared.workflow.stopping import critical_failure, stop_reason
 from shared.workflow.undone import summary
 
 _MAX_MESSAGE = 256
+_SHORTEST_CAUSE = 96
+"""Of a cause that has to make room for how the way back went."""
 
 
 def explain(workflow: WorkflowExecution, phase: Phase) -> tuple[str, str]:
@@ -98,4 +100,5 @@ def _with_rollback(status: WorkflowStatus, cause: str) -> str:
             f"{cause}; set spec.control to rollback to undo the completed steps, or to retry "
             "to go on from the failed one"
         )
-    return f"{cause}; {summary(rollback)}"
+    how = summary(rollback)
+    return f"{cause[: max(_SHORTEST_CAUSE, _MAX_MESSAGE - len(how) - 2)]}; {how}"

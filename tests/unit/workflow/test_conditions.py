@@ -4,9 +4,13 @@ import msgspec
 
 from shared.api.enums import StepPhase, StepReason
 from shared.api.meta import Condition
+from shared.api.parameters import Parameters, RestartDeployment
 from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_spec import Step
 from shared.workflow.phases import derive
 from tests.support.builders import NOW, make_workflow, planned, scale_step
+
+PLANNED = "Planned"
 
 
 def _with(workflow: WorkflowExecution, name: str, **change: object) -> WorkflowExecution:
@@ -58,3 +62,23 @@ def test_what_was_blocked_says_that_it_is_not_any_more() -> None:
     assert _blocked(_with(workflow, "a", phase=StepPhase.RUNNING)) is None
     assert told is not None
     assert (told.status, told.reason) == ("False", "Released")
+
+
+def test_row_69_a_plan_says_beforehand_what_cannot_be_undone() -> None:
+    restart = Parameters(restart_deployment=RestartDeployment(deployment="web"))
+    steps = [
+        scale_step("a"),
+        Step(name="restart-web", action="restart_deployment", parameters=restart),
+        Step(name="bounce", action="RestartDeployment", parameters=restart),
+    ]
+
+    told = {
+        which: next(each for each in _with(workflow, "a").status.conditions if each.type == PLANNED)
+        for which, workflow in {
+            "some": planned(make_workflow(steps)),
+            "none": planned(make_workflow(steps[:1])),
+        }.items()
+    }
+
+    assert told["some"].message == "cannot be undone: restart-web, bounce"
+    assert told["none"].message == ""
