@@ -8,7 +8,7 @@ from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import RollbackStep
 from shared.contracts.subjects import Fact
 from shared.worker.context import Context
-from shared.workflow.undone import summary
+from shared.workflow.undone import UNDECIDED, summary
 
 _FACTS: Final = {
     Phase.ROLLING_BACK: Fact.ROLLBACK_STEP,
@@ -63,7 +63,12 @@ class Announcer:
     def _step(
         self, workflow: WorkflowExecution, before: RollbackStep | None, step: RollbackStep
     ) -> None:
-        """Tell of an undo that failed, for good or until it is tried again."""
+        """Tell of an undo that failed, for good or until it is tried again, or that asks."""
+        if step.reason == UNDECIDED and (before is None or before.message != step.message):
+            message = f"undo of {step.name}: {step.message}"
+            self._context.recorder.warning(workflow, reason=UNDECIDED, message=message)
+            self._context.log.warning("undo waits for a decision", step=step.name)
+            return
         if before is not None and (before.phase, before.attempt) == (step.phase, step.attempt):
             return
         context = self._context

@@ -127,7 +127,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         StepRollback | None, Meta(description="Explicit undo; absent means the captured inverse.")
     ] = None
     on_drift: Annotated[
-        OnDrift, Meta(description="What the undo does if somebody else changed the target.")
+        OnDrift,
+        Meta(
+            description=(
+                "What the undo does if somebody else changed the target: skip leaves it, force "
+                "overwrites it, ask waits for the annotation kubernaut.io/on-drift.<step> with "
+                "either."
+            )
+        ),
     ] = OnDrift.SKIP
     critical_step: Annotated[
         bool, Meta(description="False tolerates a failure; dependents are then skipped.")

@@ -194,6 +194,9 @@ class RollbackStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     execution_ref: Annotated[NamedRef | None, Meta(description="Its KubernetesExecution.")] = None
     next_attempt_time: Annotated[Time, Meta(description="When it is tried again.")] = None
     start_time: Annotated[Time, Meta(description="When its latest try was decided.")] = None
+    asked_time: Annotated[
+        Time, Meta(description="Since when a person is asked what to do about drift.")
+    ] = None
     safety: Annotated[
         SafetyResult | None, Meta(description="What the safety policies said of its change.")
     ] = None
@@ -217,6 +220,9 @@ class Rollback(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         Meta(max_length=100, description="Completed steps left as they are: that one, and before."),
     ] = []
     failures: Annotated[int, Meta(ge=0, description="Undo steps that failed.")] = 0
+    held_seconds: Annotated[
+        int, Meta(ge=0, description="Earlier waits for decisions on drift; no limit counts them.")
+    ] = 0
     start_time: Annotated[Time, Meta(description="When it began.")] = None
     completion_time: Annotated[Time, Meta(description="When it ended.")] = None
 

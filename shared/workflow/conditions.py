@@ -9,7 +9,7 @@ from shared.api.meta import Condition, ConditionStatus
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Decision, Rollback, WorkflowStatus
 from shared.workflow.overriding import override_conditions
-from shared.workflow.undone import DRIFTED, drifted, irreversible, summary
+from shared.workflow.undone import DRIFTED, UNDECIDED, drifted, irreversible, summary
 
 _MAX_MESSAGE = 256
 _MAX_CONDITION = 1024
@@ -47,6 +47,7 @@ def conditions_of(
         found.append(_condition("TimedOut", _TRUE, "TimedOut", message))
     if workflow.status.rollback is not None:
         found += _rollback_conditions(workflow.status.rollback, phase, message)
+        found += _decision_conditions(workflow.status)
     return found
 
 
@@ -170,6 +171,17 @@ def _rollback_conditions(rollback: Rollback, phase: Phase, message: str) -> list
         left = f"somebody else changed what these steps had changed: {', '.join(names)}"
         found.append(_condition(DRIFTED, _TRUE, "TargetChanged", left[:_MAX_MESSAGE]))
     return found
+
+
+def _decision_conditions(status: WorkflowStatus) -> list[Condition]:
+    """Return which undo waits for a person to decide about drift; False once none does."""
+    undos = status.rollback.steps if status.rollback else []
+    asking = next((undo for undo in undos if undo.reason == UNDECIDED), None)
+    if asking is not None:
+        message = f"undo of {asking.name}: {asking.message}"
+        return [_condition(UNDECIDED, _TRUE, "TargetChanged", message)]
+    was_asking = any(each.type == UNDECIDED for each in status.conditions)
+    return [_condition(UNDECIDED, _FALSE, "Decided", "")] if was_asking else []
 
 
 def _truth(holds: bool) -> ConditionStatus:  # noqa: FBT001 - the statement is the argument

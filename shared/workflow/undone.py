@@ -11,6 +11,8 @@ from shared.api.workflow_status import ExecutionPlan, Rollback, RollbackStep
 
 DRIFTED: Final = "RollbackSkippedDrift"
 """Why an undo is skipped: somebody else has changed the target since."""
+UNDECIDED: Final = "DriftNeedsDecision"
+"""Why an undo waits: somebody else has changed the target, and the step says to ask."""
 _MAX_MESSAGE: Final = 256
 _SKIPPED: Final = {"Irreversible": "irreversible", DRIFTED: "drift", "NothingToUndo": "unchanged"}
 
@@ -41,6 +43,9 @@ def _parts(rollback: Rollback) -> list[str]:
         names = _names(step for step in _skipped(rollback) if step.reason == reason)
         if names:
             parts.append(f"skipped: {word}: {', '.join(names)}")
+    waiting = undecided(rollback)
+    if waiting:
+        parts.append(f"waiting for a decision on drift: {', '.join(waiting)}")
     return parts
 
 
@@ -64,6 +69,11 @@ def failed_undos(rollback: Rollback) -> list[str]:
 def drifted(rollback: Rollback) -> list[str]:
     """Return the steps that were left alone since somebody else had changed their target."""
     return _names(step for step in _skipped(rollback) if step.reason == DRIFTED)
+
+
+def undecided(rollback: Rollback) -> list[str]:
+    """Return the steps whose undo waits for a person to decide about drift."""
+    return _names(step for step in rollback.steps if step.reason == UNDECIDED)
 
 
 def _cut(text: str, limit: int) -> str:

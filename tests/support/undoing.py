@@ -23,6 +23,7 @@ from shared.api.workflow_spec import Step
 from shared.api.workflow_status import Rollback, RollbackStep, WorkflowStatus
 from shared.ids import Uid
 from shared.workflow.phases import derive
+from shared.workflow.undone import DRIFTED
 from tests.support.builders import (
     NOW,
     by_name,
@@ -36,6 +37,9 @@ from tests.support.builders import (
 
 Outcome = Callable[[str, int], ErrorType | None]
 """How the undo of a step ends at its n-th try: an error, or None when it goes well."""
+
+Drifts = Callable[[KubernetesExecution], bool]
+"""Whether an undo finds a target that somebody else changed, and leaves it as it is."""
 
 
 def inverse(before: int, after: int, *, uid: str = "u1") -> CapturedInverse:
@@ -158,6 +162,7 @@ class Way:
         executions: Sequence[KubernetesExecution] | None = None,
         outcome: Outcome = lambda _step, _attempt: None,
         bounds: Bounds = trigger.DEFAULTS,
+        drifts: Drifts = lambda _undo: False,
     ) -> None:
         """Begin where the workflow is; by default each completed step captured the same."""
         self.workflow = workflow
@@ -166,6 +171,7 @@ class Way:
         self.now = NOW
         self._outcome = outcome
         self._bounds = bounds
+        self._drifts = drifts
 
     @property
     def undone(self) -> list[str]:
@@ -198,9 +204,18 @@ class Way:
         if wanted is not None and wanted.metadata.name not in known:
             self.created.append(wanted)
             spec = wanted.spec
-            error = self._outcome(spec.step_name, spec.attempt)
-            ended = undo(self.workflow, spec.step_name, error, attempt=spec.attempt, now=self.now)
-            self.executions.append(ended)
+            error, reason = self._outcome(spec.step_name, spec.attempt), ""
+            if self._drifts(wanted):
+                error, reason = ErrorType.RESOURCE_CONFLICT, DRIFTED
+            ended = undo(
+                self.workflow,
+                spec.step_name,
+                error,
+                attempt=spec.attempt,
+                now=self.now,
+                reason=reason,
+            )
+            self.executions.append(msgspec.structs.replace(ended, spec=spec))
         return True
 
 

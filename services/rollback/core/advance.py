@@ -1,7 +1,8 @@
 """One step further back: ended undos recorded, failed ones tried again, the next one granted.
 
 Back is just another plan: each try of an undo is one execution under a reserved token, one at
-a time. An undo that waits to be tried again holds up those after it, since the order matters.
+a time. An undo that waits, to be tried again or for a person to decide about drift, holds up
+those after it, since the order matters.
 """
 
 from datetime import datetime
@@ -9,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from services.rollback.core.bounds import GRACE, Bounds, deadline_of, retry_time
+from services.rollback.core import drift
+from services.rollback.core.bounds import GRACE, Bounds, deadline_of, retry_time, whole_time
 from services.rollback.core.guarding import Safety, guarded
 from services.rollback.core.undo import Executions, NoUndo, undo_of
 from shared.api.enums import (
@@ -60,9 +62,15 @@ def advance(
         safety: what the safety policies said of the tries that may begin; one that nobody
             asked about does not. None where nobody asks.
     """
-    steps = [
+    observed = [
         _observed(workflow, step, executions, now=now, bounds=bounds) for step in rollback.steps
     ]
+    longest = whole_time(workflow, rollback, bounds)
+    steps = drift.decided(workflow, observed, now=now, longest=longest)
+    held = rollback.held_seconds + drift.waited(observed, steps, now=now)
+    rollback = msgspec.structs.replace(rollback, held_seconds=held)
+    if any(drift.is_asking(step) for step in steps):
+        return msgspec.structs.replace(rollback, steps=steps, failures=_failures(steps))
     deadline = deadline_of(workflow, rollback, bounds)
     if deadline is not None and now >= deadline:
         steps = [_given_up(step, rollback, deadline) for step in steps]
@@ -163,6 +171,8 @@ def _failed(
     step: RollbackStep, found: KubernetesExecution, *, now: datetime, attempts: int
 ) -> RollbackStep:
     reason, why = _reason(found), found.status.message
+    if reason == DRIFTED and drift.is_open(found):
+        return drift.asking(step, why, now=now)
     if reason == DRIFTED:
         return _ended(step, RollbackStepPhase.SKIPPED, reason, why)
     results = found.status.execution_results

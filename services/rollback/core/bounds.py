@@ -38,9 +38,16 @@ def retry_time(attempt: int, *, ended: datetime) -> datetime:
     return ended + retries.delay(_BACKOFF, attempt)
 
 
-def deadline_of(workflow: WorkflowExecution, rollback: Rollback, bounds: Bounds) -> datetime | None:
-    """Return when a way back begins nothing more, or None if that never happens."""
+def whole_time(workflow: WorkflowExecution, rollback: Rollback, bounds: Bounds) -> timedelta | None:
+    """Return how long a way back may take, waits for people not counted; None for for ever."""
     if bounds.whole is None or rollback.start_time is None:
         return None
-    began = rollback.start_time
-    return began + rollback_budget(workflow, longest=bounds.whole, now=began)
+    return rollback_budget(workflow, longest=bounds.whole, now=rollback.start_time)
+
+
+def deadline_of(workflow: WorkflowExecution, rollback: Rollback, bounds: Bounds) -> datetime | None:
+    """Return when a way back begins nothing more, or None if that never happens."""
+    whole = whole_time(workflow, rollback, bounds)
+    if whole is None or rollback.start_time is None:
+        return None
+    return rollback.start_time + whole + timedelta(seconds=rollback.held_seconds)

@@ -7,7 +7,7 @@ import msgspec
 
 from services.rollback.core import reverse
 from services.rollback.core.advance import advance, due_end, execution_of
-from services.rollback.core.bounds import Bounds, deadline_of
+from services.rollback.core.bounds import Bounds, deadline_of, whole_time
 from services.rollback.core.guarding import Safety
 from services.rollback.core.undo import Executions, NoUndo, undo_of
 from shared.api.enums import (
@@ -123,6 +123,11 @@ def _times(
         yield due
     pending = [step for step in rollback.steps if step.phase is RollbackStepPhase.PENDING]
     yield from (step.next_attempt_time for step in pending if step.next_attempt_time)
+    asked = [step.asked_time for step in pending if step.asked_time is not None]
+    if asked:
+        longest = whole_time(workflow, rollback, bounds)
+        yield from (time + longest for time in asked if longest is not None)
+        return
     deadline = deadline_of(workflow, rollback, bounds)
     if pending and deadline is not None:
         yield deadline

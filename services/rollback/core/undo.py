@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from services.rollback.core.drift import on_drift_of
 from services.rollback.core.inverse import combined
 from shared.api.enums import Action, ExecutionKind, OnDrift, RollbackStepPhase
 from shared.api.execution import KubernetesExecution, RollbackOf
@@ -55,7 +56,7 @@ def undo_of(workflow: WorkflowExecution, name: str, executions: Executions) -> U
     ]
     if spec.rollback is not None:
         return _explicit(workflow, step, spec.rollback)
-    return _captured(spec, attempts)
+    return _captured(spec, attempts, on_drift_of(workflow, spec))
 
 
 def without_undo(step: StepStatus, spec: Step | None) -> NoUndo | None:
@@ -89,7 +90,9 @@ def _explicit(workflow: WorkflowExecution, step: StepStatus, wanted: StepRollbac
     )
 
 
-def _captured(spec: Step, attempts: list[KubernetesExecution | None]) -> Undo | NoUndo:
+def _captured(
+    spec: Step, attempts: list[KubernetesExecution | None], on_drift: OnDrift
+) -> Undo | NoUndo:
     last = attempts[-1] if attempts else None
     found = [each.status.rollback_information for each in attempts if each is not None]
     if last is None or last.status.rollback_information is None:
@@ -122,7 +125,7 @@ def _captured(spec: Step, attempts: list[KubernetesExecution | None]) -> Undo | 
             kept_in=inverse.kept_in,
             left_in=inverse.left_in,
             action=str(canonical(spec.action) or ""),
-            on_drift=spec.on_drift,
+            on_drift=on_drift,
         ),
     )
 

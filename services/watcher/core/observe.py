@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.api.meta import WORKFLOW_LABEL, WORKFLOW_UID_LABEL
+from shared.api.meta import ON_DRIFT_ANNOTATIONS, WORKFLOW_LABEL, WORKFLOW_UID_LABEL
 from shared.contracts.subjects import Fact
 
 Object = dict[str, Any]
@@ -21,6 +21,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     phase: str
     decision: str = ""
+    answers: tuple[tuple[str, str], ...] = ()
+    """What people decided about drift, by annotation."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ def seen(raw: Object) -> Seen:
         generation=raw["metadata"].get("generation", 0),
         phase=status.get("phase", ""),
         decision=status.get("decision", ""),
+        answers=_answers(raw),
     )
 
 
@@ -110,6 +113,11 @@ def observe_approval(type_: str, raw: Object, *, before: Seen | None) -> Observa
         generation=meta.get("generation", 0),
         resource_version=meta["resourceVersion"],
     )
+
+
+def _answers(raw: Object) -> tuple[tuple[str, str], ...]:
+    given = raw["metadata"].get("annotations") or {}
+    return tuple(sorted(item for item in given.items() if item[0].startswith(ON_DRIFT_ANNOTATIONS)))
 
 
 def _event_id(raw: Object, type_: str) -> str:

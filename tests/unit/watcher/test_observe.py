@@ -15,7 +15,14 @@ from shared.contracts.subjects import Fact
 Object = dict[str, Any]
 
 
-def _workflow(*, version: str = "5", generation: int = 1, phase: str = "Executing") -> Object:
+def _workflow(
+    *,
+    version: str = "5",
+    generation: int = 1,
+    phase: str = "Executing",
+    on_drift: str = "skip",
+    note: str = "old",
+) -> Object:
     return {
         "metadata": {
             "name": "fix",
@@ -23,6 +30,7 @@ def _workflow(*, version: str = "5", generation: int = 1, phase: str = "Executin
             "uid": "w1",
             "resourceVersion": version,
             "generation": generation,
+            "annotations": {"kubernaut.io/on-drift.a": on_drift, "shop.example/note": note},
         },
         "status": {"phase": phase},
     }
@@ -61,11 +69,22 @@ def _approval(*, version: str = "7", decision: str = "") -> Object:
         ("ADDED", _workflow(), None, Fact.WFE_CREATED),
         ("MODIFIED", _workflow(phase="Completed"), seen(_workflow()), Fact.WFE_CHANGED),
         ("MODIFIED", _workflow(generation=2), seen(_workflow()), Fact.WFE_CHANGED),
+        ("MODIFIED", _workflow(on_drift="force"), seen(_workflow()), Fact.WFE_CHANGED),
+        ("MODIFIED", _workflow(note="new"), seen(_workflow()), None),
         ("DELETED", _workflow(), seen(_workflow()), Fact.WFE_DELETED),
         ("MODIFIED", _workflow(version="9"), seen(_workflow()), None),
         ("ADDED", _workflow(version="9"), seen(_workflow()), None),
     ],
-    ids=["created", "phase", "spec", "deleted", "status only", "listed again"],
+    ids=[
+        "created",
+        "phase",
+        "spec",
+        "answer about drift",
+        "another annotation",
+        "deleted",
+        "status only",
+        "listed again",
+    ],
 )
 def test_a_workflow_rings_when_somebody_may_have_to_act(
     type_: str, raw: Object, before: Any, expected: Fact | None
