@@ -17,6 +17,7 @@ from tests.support.control import (
     step_names,
     steps_of,
     throughout,
+    told,
 )
 from tests.support.kubectl import Kubectl, Object, eventually
 from tests.support.namespaces import empty_namespace
@@ -354,13 +355,3 @@ def essence(wfe: Object) -> Object:
     """Return a status without what tells that somebody asked."""
     asked = {"control", "conditions", "observedGeneration"}
     return {key: value for key, value in wfe["status"].items() if key not in asked}
-
-
-def told(kubectl: Kubectl, name: str, reason: str) -> Object:
-    """Wait for an Event about a workflow and return it."""
-
-    def about(event: Object) -> bool:
-        return (event["involvedObject"]["name"], event["reason"]) == (name, reason)
-
-    found = eventually(lambda: [event for event in kubectl.items("events") if about(event)], bool)
-    return found[0]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.audit import AuditTrail
 from tests.support.control import (
+    answered,
     ask,
     claimed,
     condition,
@@ -16,6 +17,7 @@ from tests.support.control import (
     release,
     step_names,
     throughout,
+    told,
 )
 from tests.support.kubectl import Kubectl, Object, eventually
 from tests.support.namespaces import empty_namespace
@@ -235,6 +237,9 @@ def test_row_66_69_70_what_cannot_be_undone_is_named_and_the_rest_is_undone(
     ]
     kubectl.apply(workflow("partly", steps, rollback="Automatic"))
     claimed(kubectl, "partly", "e")
+    planned = kubectl.get("wfe", "partly")
+    assert condition(planned, "Planned")["message"] == "cannot be undone: c"
+    assert told(kubectl, "partly", "Planned")["message"].endswith("; cannot be undone: c")
     kubectl.ok("delete", "deployment", "gone")
     kubectl.ok("scale", "deployment", "taken", "--replicas=5")
     release(kubectl, "partly")
@@ -258,10 +263,93 @@ def test_row_66_69_70_what_cannot_be_undone_is_named_and_the_rest_is_undone(
     assert "does not exist" in undone["b"]["message"]
     assert "spec.replicas" in undone["d"]["message"]
     assert condition(done, "RollbackFailed")["message"] == how
+    assert "skipped: irreversible: c" in condition(done, "RolledBack")["message"]
     assert condition(done, "RollbackSkippedDrift")["status"] == "True"
     assert done["status"]["rollback"]["failures"] == 1
     assert step_names(undos(kubectl, "partly")) == ["d", "b", "a"]
     assert (replicas(kubectl, "back"), replicas(kubectl, "taken")) == (2, 5)
+
+
+def back_to(kubectl: Kubectl, name: str, step: str) -> Object:
+    """Ask for a rollback that stops at a step, and return the workflow with the answer."""
+    patch = json.dumps({"spec": {"control": "rollback", "rollbackTo": step}})
+    kubectl.ok("patch", "wfe", name, "--type=merge", "-p", patch)
+    return answered(kubectl, name, "rollback")
+
+
+def test_a_rollback_stops_at_the_step_that_a_person_names(kubectl: Kubectl) -> None:
+    for name in ("waits", "runs", "stops"):
+        kubectl.apply(deployment(name))
+        last = failing("d", "c") if name == "waits" else wait_available("d", f"{name}-held", "c")
+        steps = [scale("a", name, 4), scale("b", name, 3, "a"), scale("c", name, 1, "b"), last]
+        kubectl.apply(workflow(f"to-{name}", steps, rollback="Manual"))
+    kubectl.wait_phase("to-waits", "Degraded")
+    claimed(kubectl, "to-runs", "d")
+    claimed(kubectl, "to-stops", "d")
+
+    refused = [back_to(kubectl, "to-waits", "d"), back_to(kubectl, "to-runs", "ghost")]
+    ask(kubectl, "to-stops", "cancel")
+    answered(kubectl, "to-stops", "cancel")
+
+    answers = [condition(each, "ControlAccepted") for each in refused]
+    assert [each["reason"] for each in answers] == ["StepNotCompleted", "UnknownStep"]
+    assert all(each["message"].startswith("spec.rollbackTo: ") for each in answers)
+    assert "spec.rollbackTo" in told(kubectl, "to-runs", "ControlRefused")["message"]
+    assert [each["status"]["phase"] for each in refused] == ["Degraded", "Executing"]
+    assert undos(kubectl, "to-waits") + undos(kubectl, "to-runs") == []
+
+    for name in ("to-waits", "to-runs", "to-stops"):
+        assert condition(back_to(kubectl, name, "a"), "ControlAccepted")["status"] == "True"
+    release(kubectl, "runs-held", "stops-held")
+
+    for name in ("waits", "runs", "stops"):
+        done = kubectl.wait_phase(f"to-{name}", *ENDS, "Cancelled")
+        rollback = done["status"]["rollback"]
+        assert done["status"]["phase"] == "RolledBack"
+        assert (rollback["to"], rollback["kept"]) == ("a", ["a"])
+        assert step_names(undos(kubectl, f"to-{name}")) == ["c", "b"]
+        assert replicas(kubectl, name) == 4
+        assert condition(done, "RollbackCompleted")["message"].startswith("rolled back to a: 2 of")
+
+
+def test_row_70_who_is_to_ask_about_drift_waits_for_a_person(kubectl: Kubectl) -> None:
+    for name in ("forced", "left"):
+        kubectl.apply(deployment(name))
+    steps = [
+        scale("a", "forced", 3) | {"onDrift": "ask"},
+        scale("b", "left", 3, "a") | {"onDrift": "ask"},
+        wait_available("c", "asked", "b"),
+        failing("d", "c"),
+    ]
+    kubectl.apply(workflow("asked", steps, rollback="Automatic"))
+    claimed(kubectl, "asked", "c")
+    kubectl.ok("scale", "deployment", "forced", "left", "--replicas=5")
+    release(kubectl, "asked")
+
+    for step, answer in (("b", "skip"), ("a", "force")):
+        waiting = asking(kubectl, "asked", step)
+        question = condition(waiting, "DriftNeedsDecision")
+        assert waiting["status"]["phase"] == "RollingBack"
+        assert question["status"] == "True"
+        assert f"undo of {step}: somebody changed spec.replicas" in question["message"]
+        assert f"kubernaut.io/on-drift.{step} to force or skip" in question["message"]
+        kubectl.ok("annotate", "wfe", "asked", f"kubernaut.io/on-drift.{step}={answer}")
+    done = kubectl.wait_phase("asked", *ENDS)
+
+    assert done["status"]["phase"] == "RolledBack"
+    assert told(kubectl, "asked", "DriftNeedsDecision")["type"] == "Warning"
+    assert condition(done, "DriftNeedsDecision")["status"] == "False"
+    assert condition(done, "RollbackSkippedDrift")["message"].endswith("had changed: b")
+    assert step_names(undos(kubectl, "asked")) == ["b", "a", "a"]
+    assert (replicas(kubectl, "forced"), replicas(kubectl, "left")) == (2, 5)
+
+
+def asking(kubectl: Kubectl, name: str, step: str) -> Object:
+    """Wait until the undo of a step waits for a decision about drift; return the workflow."""
+    return eventually(
+        lambda: kubectl.get("wfe", name),
+        lambda wfe: undo_steps(wfe).get(step, {}).get("reason") == "DriftNeedsDecision",
+    )
 
 
 @pytest.fixture(scope="module")

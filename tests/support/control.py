@@ -36,6 +36,16 @@ def release(kubectl: Kubectl, *targets: str) -> None:
         kubectl.apply(deployment(target, replicas=0))
 
 
+def told(kubectl: Kubectl, name: str, reason: str) -> Object:
+    """Wait for an Event about a workflow and return it."""
+
+    def about(event: Object) -> bool:
+        return (event["involvedObject"]["name"], event["reason"]) == (name, reason)
+
+    found = eventually(lambda: [event for event in kubectl.items("events") if about(event)], bool)
+    return found[0]
+
+
 def steps_of(wfe: Object) -> dict[str, Object]:
     """Return the steps in the status by name."""
     return {step["name"]: step for step in wfe.get("status", {}).get("steps", [])}
