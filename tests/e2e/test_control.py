@@ -300,6 +300,7 @@ def test_row_96_a_rollback_that_began_is_not_cancelled(kubectl: Kubectl) -> None
     claimed(kubectl, "going-back", "b")
     pin(kubectl, "shrunk", "none")
     ask(kubectl, "going-back", "rollback")
+    answered(kubectl, "going-back", "rollback")
     release(kubectl, "go-back")
     kubectl.wait_phase("going-back", "RollingBack")
 
