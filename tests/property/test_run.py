@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
 import msgspec
 import pytest
 from hypothesis import Phase as HPhase
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared.api.enums import (
@@ -48,7 +48,7 @@ from tests.support.happenings import (
 from tests.support.simulation import ACTORS, World
 from tests.support.verifying import condition
 
-LAWS: Final = 5
+LAWS: Final = 6
 EXAMPLES: Final = int(os.environ.get("RUNS", "2000")) // LAWS
 """Runs of each law; `make test-property RUNS=20000` draws more."""
 pytestmark = pytest.mark.timeout(300 + EXAMPLES)
@@ -77,6 +77,7 @@ RESUMES = st.builds(Resume, st.integers(0, 6), st.integers(1, 8), st.booleans())
 DELETES = st.builds(Delete, st.integers(0, 6), st.booleans())
 PEOPLE = (
     st.builds(Ask, st.sampled_from([*Control, None]))
+    | st.builds(Ask, st.just(Control.ROLLBACK), st.sampled_from(["s0", "s1", "s2", "s9"]))
     | st.builds(Answer, st.integers(0, 6), st.integers(0, 3).map(bool))
     | st.builds(Reopen)
     | st.builds(Limit, st.integers(1, 5))
@@ -223,23 +224,54 @@ def test_a_run_survives_people_who_ask_and_people_who_delete(case: Case) -> None
     check_people(world)
 
 
+@settings(max_examples=EXAMPLES)
+@given(case=cases(), choice=st.integers(0, 6), moves=st.lists(CALM, max_size=30))
+def test_a_degraded_run_goes_back_to_the_step_that_a_person_names(
+    case: Case, choice: int, moves: list[Event]
+) -> None:
+    steps = [msgspec.structs.replace(step, critical_step=True) for step in case.steps]
+    failing = case.failing | {steps[-1].name}
+    world = lived(replace(case, steps=steps, strategy=RollbackType.MANUAL, failing=failing))
+    waiting, done = world.workflow.status, sorted(completed(world))
+    assert waiting.phase is Phase.DEGRADED
+    assume(done)
+    to = done[choice % len(done)]
+
+    live_on(world, [Ask(Control.ROLLBACK, to), *moves, *until_the_end(case)])
+
+    rollback = world.workflow.status.rollback
+    assert rollback is not None
+    assert world.workflow.status.phase in {Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED}
+    assert rollback.kept[0] == to
+    assert completed(world) == {step.name for step in rollback.steps} | set(rollback.kept)
+
+
 def lived(case: Case) -> World:
     """Return the world after all moves, and after enough others for everything to end."""
     workflow = planned(make_workflow(case.steps, rollback=case.strategy))
     world = World(workflow, limit=case.limit, failing=case.failing, flaky=case.flaky)
-    executors = [Move("executor", ALL_STOPS, choice) for choice in range(3)]
-    others = [Move(actor, ALL_STOPS) for actor in ACTORS]
-    calm: list[Event] = [Resume(0, 1), *others, *executors, Answer(0, approves=True)]
     people = bool(case.flaky) or any(
         isinstance(m, Ask | Answer | Reopen | Limit | Parallelism | Pass) for m in case.moves
     )
     end: list[Event] = [Ask(Control.RESUME)] if people else []
+    moves = [*case.moves, *end, *until_the_end(case)]
+    if case.again:
+        moves += [Ask(Control.RETRY), *case.again, *end, *until_the_end(case)]
+    return live_on(world, moves)
+
+
+def until_the_end(case: Case) -> list[Event]:
+    """Return moves enough for everything to end when nothing goes wrong any more."""
+    executors = [Move("executor", ALL_STOPS, choice) for choice in range(3)]
+    others = [Move(actor, ALL_STOPS) for actor in ACTORS]
+    calm: list[Event] = [Resume(0, 1), *others, *executors, Answer(0, approves=True)]
     calm += [Pass(LONGEST_RETRY_S)] if case.flaky else []
     calm += [Pass(1)] if any(step.post_conditions for step in case.steps) else []
-    rounds = ROUNDS_PER_STEP * (2 * len(case.steps) + 1)
-    moves = [*case.moves, *end, *calm * rounds]
-    if case.again:
-        moves += [Ask(Control.RETRY), *case.again, *end, *calm * rounds]
+    return calm * (ROUNDS_PER_STEP * (2 * len(case.steps) + 1))
+
+
+def live_on(world: World, moves: list[Event]) -> World:
+    """Make the moves, with an eye on what must always hold."""
     for move in moves:
         world.make(move)
         check_now(world)
@@ -386,8 +418,19 @@ def check_people(world: World) -> None:
 
 
 def check_undone(world: World) -> None:
-    """What was undone had been done, and everything that was built on it was undone before."""
+    """What was undone had been done, and everything that was built on it was undone before.
+
+    What a person wanted to keep was never touched, nor anything that it was built on.
+    """
     needs = dependencies(world.workflow.spec.workflow_definition)
+    rollback = world.workflow.status.rollback
+    kept = set(rollback.kept) if rollback else set()
+    assert not {f"undo {name}" for name in kept} & set(world.done)
+    assert not kept or (rollback is not None and rollback.to in kept)
+    if rollback is not None:
+        assert not {need for name in kept for need in needs[name]} & {
+            s.name for s in rollback.steps
+        }
     undos = [effect for effect in world.done if effect.startswith("undo ")]
     for place, undo in enumerate(undos):
         name = undo.removeprefix("undo ")

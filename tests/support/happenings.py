@@ -34,9 +34,10 @@ class Delete:
 
 @dataclass(frozen=True)
 class Ask:
-    """A person sets spec.control."""
+    """A person sets spec.control, and where a rollback is to stop."""
 
     verb: Control | None
+    to: str | None = None
 
 
 @dataclass(frozen=True)

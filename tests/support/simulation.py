@@ -133,9 +133,10 @@ class World:
         match move:
             case Reopen():
                 self._reopen()
-            case Ask(verb=verb):
-                if verb is not self.workflow.spec.control:
-                    self._edit(msgspec.structs.replace(self.workflow.spec, control=verb))
+            case Ask(verb=verb, to=to):
+                spec = msgspec.structs.replace(self.workflow.spec, control=verb, rollback_to=to)
+                if spec != self.workflow.spec:
+                    self._edit(spec)
             case Parallelism(steps=steps):
                 self._spread(steps)
             case Answer(choice=choice, approves=approves):
