@@ -13,6 +13,8 @@ from shared.contracts.subjects import Fact
 
 Object = dict[str, Any]
 DELETED = "DELETED"
+_MAX_ANSWER = 16
+"""What is remembered of an answer; an annotation may be large."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +119,13 @@ def observe_approval(type_: str, raw: Object, *, before: Seen | None) -> Observa
 
 def _answers(raw: Object) -> tuple[tuple[str, str], ...]:
     given = raw["metadata"].get("annotations") or {}
-    return tuple(sorted(item for item in given.items() if item[0].startswith(ON_DRIFT_ANNOTATIONS)))
+    return tuple(
+        sorted(
+            (key, said[:_MAX_ANSWER])
+            for key, said in given.items()
+            if key.startswith(ON_DRIFT_ANNOTATIONS)
+        )
+    )
 
 
 def _event_id(raw: Object, type_: str) -> str:
