@@ -42,6 +42,13 @@ def test_completed_steps_are_undone_newest_first() -> None:
     assert rollback_of(way.workflow).failures == 0
 
 
+def test_what_completed_last_is_undone_first_wherever_it_stands_in_the_plan() -> None:
+    steps = [scale_step("a"), scale_step("b", needs=["a"]), scale_step("x")]
+
+    # Steps of `failed_after` complete in the order of the list.
+    assert Way(failed_after(*steps)).go().undone == ["x", "b", "a"]
+
+
 def test_a_step_that_failed_its_postconditions_is_undone_first() -> None:
     workflow = failed_diamond()
     steps = [
