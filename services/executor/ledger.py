@@ -24,6 +24,10 @@ class LedgerCluster:
         self._cluster = cluster
         self._claim = claim
 
+    def unlimited(self) -> "LedgerCluster":
+        """Return the same cluster and ledger without a limit of requests."""
+        return LedgerCluster(self._cluster.unlimited(), self._claim)
+
     async def read(self, kind: Kind, name: str, *, namespace: str = "") -> Object | None:
         """Return the live object, or None when there is none."""
         return await self._cluster.read(kind, name, namespace=namespace)

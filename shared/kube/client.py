@@ -93,6 +93,12 @@ class ApiCluster:
         other.user = user
         return other
 
+    def unlimited(self) -> Self:
+        """Return the same connection for requests that another rule paces than our limit."""
+        other = copy.copy(self)
+        other._limiter = self._limiter.lifted()  # noqa: SLF001 - it is one of us
+        return other
+
     def limit(self, *, qps: float, burst: int) -> None:
         """Let more or fewer requests through from now on."""
         self._limiter.adjust(qps=qps, burst=burst)

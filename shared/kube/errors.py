@@ -21,6 +21,8 @@ from shared.errors import (
 _MAX_MESSAGE = 256
 _OVER_QUOTA: Final = "exceeded quota:"
 """What the quota admission says; its code and reason are those of a missing right."""
+_SEVERAL_BUDGETS: Final = "more than one PodDisruptionBudget"
+"""What an eviction is answered with code 500 that will be, until a person takes one away."""
 
 
 class WatchExpiredError(TransientError):
@@ -29,6 +31,13 @@ class WatchExpiredError(TransientError):
 
 class DisruptionBudgetError(TransientError):
     """An eviction would leave fewer pods than a disruption budget asks for: try it later."""
+
+    def __init__(
+        self, reason: str, message: str, *, refusal: str, retry_after_s: float | None = None
+    ) -> None:
+        self.refusal = refusal
+        """What the budget asks for, by its name, without the request that it refused."""
+        super().__init__(reason, message, retry_after_s=retry_after_s)
 
 
 _MEANING: Final[dict[int, tuple[type[MendflowError], str]]] = {
@@ -72,11 +81,7 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
     if code == HTTPStatus.TOO_MANY_REQUESTS:
         return _too_many(status, message, retry_after)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        if "too large" in status.message:
-            return PermanentError("TooLarge", message)
-        # A 500 is an answer to this request (a webhook that fails); the rest says "later".
-        broken = code == HTTPStatus.INTERNAL_SERVER_ERROR
-        return TransientError("InternalError" if broken else "ApiUnavailable", message)
+        return _broken(code, status, message)
     return _refused(code, status, message)
 
 
@@ -84,7 +89,7 @@ def _refused(code: int, status: ApiStatus, message: str) -> MendflowError:
     """Return what a request did wrong, by code, reason and cause."""
     if status.reason == "AlreadyExists":
         return AlreadyExistsError("AlreadyExists", message)
-    if code == HTTPStatus.CONFLICT and _has_cause(status, "FieldManagerConflict"):
+    if code == HTTPStatus.CONFLICT and _cause(status, "FieldManagerConflict") is not None:
         return PermanentError("FieldConflict", message)
     if code == HTTPStatus.FORBIDDEN and _OVER_QUOTA in status.message:
         return PermanentError("QuotaExceeded", message)
@@ -92,13 +97,28 @@ def _refused(code: int, status: ApiStatus, message: str) -> MendflowError:
     return kind(reason, message)
 
 
+def _broken(code: int, status: ApiStatus, message: str) -> MendflowError:
+    if "too large" in status.message:
+        return PermanentError("TooLarge", message)
+    if _SEVERAL_BUDGETS in status.message:
+        refusal = status.message[:_MAX_MESSAGE]
+        return DisruptionBudgetError("MisconfiguredPDB", message, refusal=refusal)
+    # A 500 is an answer to this request (a webhook that fails); the rest says "later".
+    answered = code == HTTPStatus.INTERNAL_SERVER_ERROR
+    return TransientError("InternalError" if answered else "ApiUnavailable", message)
+
+
 def _too_many(status: ApiStatus, message: str, retry_after: str) -> TransientError:
     wait = float(retry_after) if retry_after.isdigit() else None
-    if _has_cause(status, "DisruptionBudget"):
-        return DisruptionBudgetError("DisruptionBudget", message, retry_after_s=wait)
+    cause = _cause(status, "DisruptionBudget")
+    if cause is not None:
+        refusal = (cause.get("message") or status.message)[:_MAX_MESSAGE]
+        return DisruptionBudgetError(
+            "DisruptionBudget", message, refusal=refusal, retry_after_s=wait
+        )
     return TransientError("TooManyRequests", message, retry_after_s=wait)
 
 
-def _has_cause(status: ApiStatus, reason: str) -> bool:
-    causes = (status.details or {}).get("causes") or []
-    return any(cause.get("reason") == reason for cause in causes)
+def _cause(status: ApiStatus, reason: str) -> dict[str, Any] | None:
+    causes: list[dict[str, Any]] = (status.details or {}).get("causes") or []
+    return next((each for each in causes if each.get("reason") == reason), None)

@@ -79,6 +79,10 @@ class Cluster(Protocol):
 class TargetCluster(Cluster, Protocol):
     """What those need besides who change the objects that workflows are about."""
 
+    def unlimited(self) -> "TargetCluster":
+        """Return the same cluster without a limit of requests, for who finds out its own."""
+        ...
+
     async def dry_run(
         self,
         kind: Kind,

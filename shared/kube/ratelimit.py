@@ -37,6 +37,10 @@ class RateLimiter:
         self._interval = 1 / qps if qps else 0.0
         self._slack = self._interval * (max(1, burst) - 1)
 
+    def lifted(self) -> "RateLimiter":
+        """Return one that lets everything through, and is told of by the same `on_wait`."""
+        return RateLimiter(qps=0, burst=1, clock=self._clock, on_wait=self._on_wait)
+
     async def wait(self) -> None:
         """Wait for a place."""
         came = self._clock.monotonic()

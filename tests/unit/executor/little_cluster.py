@@ -90,6 +90,10 @@ class LittleCluster:
             raise TransientError("ApiUnavailable", "the answer was lost")
         return self.get(kind, name)
 
+    def unlimited(self) -> "LittleCluster":
+        """There is no limit here."""
+        return self
+
     async def dry_run(
         self,
         kind: Kind,

@@ -1,0 +1,147 @@
+"""Drains a node that is cordoned already: evicts its pods, and waits until they are gone.
+
+Nothing is remembered between two runs: the pods that are on the node say what is left, so that
+after a crash another run goes on. Pods are looked at by listing those of the node, which also
+shows what became of a request whose answer was lost.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from services.executor.core import draining
+from services.executor.core.changes import Done, RefusedError, cancelled, too_late
+from services.executor.core.evictions import Evictions, Progress
+from services.executor.evicting import Evicting
+from services.executor.stop import Stop
+from shared.api.actions.nodes import DrainNode
+from shared.api.results import CustomResult, StepResult
+from shared.clock import Clock
+from shared.errors import FencedError, MendflowError, TransientError
+from shared.kube.port import Object, TargetCluster
+from shared.workflow.refusals import error_type_of
+
+_FIRST_LOOK_S: Final = 0.2
+_LONGEST_LOOK_S: Final = 2.0
+_GROWTH: Final = 1.5
+_TELL_S: Final = 2.0
+
+Tell = Callable[[Progress], Awaitable[None]]
+
+
+class Drain:
+    """Evicts the pods of one node."""
+
+    def __init__(
+        self,
+        cluster: TargetCluster,
+        *,
+        clock: Clock,
+        deadline: datetime,
+        stop: Stop,
+        progress: Tell,
+    ) -> None:
+        """Build it; `progress` is told the counts every two seconds at most, and at the end."""
+        # How fast it may go is found out from the answers, not agreed beforehand.
+        self._cluster = cluster.unlimited()
+        self._clock = clock
+        self._deadline = deadline
+        self._stop = stop
+        self._progress = progress
+        self._told: Progress | None = None
+        self._tell_at = clock.monotonic() + _TELL_S
+
+    async def run(self, parameters: DrainNode, *, started: datetime) -> Done:
+        """Evict all that is to go, and return once it is gone.
+
+        Args:
+            parameters: which node, and what may be evicted.
+            started: when the step began, also if that was in another process.
+
+        Raises:
+            RefusedError: when a pod stands in the way, the time is up or it was told to stop.
+            FencedError: when `progress` found that the claim is gone.
+        """
+        pods = await self._pods(parameters.node)
+        selection = draining.select(pods, parameters, started=started)
+        evictions = Evictions(selection.to_evict)
+        evicting = Evicting(
+            self._cluster,
+            evictions,
+            clock=self._clock,
+            deadline=self._deadline,
+            stop=self._stop,
+            grace_s=parameters.grace_period_seconds,
+        )
+        async with asyncio.TaskGroup() as both:
+            both.create_task(evicting.run())
+            both.create_task(self._follow(parameters.node, evictions, evicting))
+        if not isinstance(evicting.failure, FencedError):
+            await self._tell(evictions)
+        self._judge(evictions, evicting.failure)
+        count = evictions.progress().evicted
+        output = draining.outcome(parameters.node, selection, evicted=count)
+        told = CustomResult(action_type="drain_node", output=output)
+        return Done(result=StepResult(success=True, custom_result=told))
+
+    async def _pods(self, node: str) -> list[Object]:
+        """List the pods of a node, and again while the API server cannot be reached."""
+        while self._clock.now() < self._deadline:
+            if self._stop.asked:
+                raise cancelled("cancelled before any pod was evicted")
+            try:
+                return (await self._cluster.pods_on(node)).items
+            except TransientError:
+                await self._stop.pause(_LONGEST_LOOK_S)
+        raise too_late(f"a list of the pods of node {node}")
+
+    async def _follow(self, node: str, evictions: Evictions, evicting: Evicting) -> None:
+        """Look at the pods until all are gone; what fails for good ends the evictions too."""
+        delay = _FIRST_LOOK_S
+        try:
+            while evicting.may_go_on and not evictions.are_done:
+                await self._stop.pause(min(delay, self._left_s()))
+                before = evictions.progress()
+                await self._look(node, evictions)
+                evicting.look_again()
+                is_same = evictions.progress() == before
+                delay = min(_LONGEST_LOOK_S, delay * _GROWTH) if is_same else _FIRST_LOOK_S
+                if self._clock.monotonic() >= self._tell_at:
+                    await self._tell(evictions)
+        except MendflowError as error:
+            evicting.failure = evicting.failure or error
+            evicting.look_again()
+
+    async def _look(self, node: str, evictions: Evictions) -> None:
+        try:
+            evictions.see((await self._cluster.pods_on(node)).items)
+        except TransientError:
+            return
+
+    async def _tell(self, evictions: Evictions) -> None:
+        progress = evictions.progress()
+        self._tell_at = self._clock.monotonic() + _TELL_S
+        if progress == self._told:
+            return
+        try:
+            await self._progress(progress)
+        except TransientError:
+            return
+        self._told = progress
+
+    def _judge(self, evictions: Evictions, failure: MendflowError | None) -> None:
+        """Raise why it ended, unless all pods are gone."""
+        if evictions.are_done and failure is None:
+            return
+        left = evictions.left()
+        if isinstance(failure, FencedError):
+            raise failure
+        if failure is not None:
+            raise RefusedError(error_type_of(failure), f"{left}; {failure}", reason=failure.reason)
+        if self._stop.asked:
+            raise cancelled(f"cancelled while draining: {left}")
+        raise too_late(f"evictions: {left}")
+
+    def _left_s(self) -> float:
+        return max(0.0, (self._deadline - self._clock.now()).total_seconds())
