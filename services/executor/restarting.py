@@ -31,7 +31,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     old: tuple[Object, ...]
     """The pods that are still to be replaced."""
     replaced: int
-    """How many were told to end, by this run or an earlier one."""
+    """How many were told to end, also by an earlier run as far as the pods show it."""
     lacking: str
     """What has to come before the next of them may go."""
 
