@@ -19,7 +19,7 @@ from deploy.local.cluster import LocalCluster
 from shared.bus.embedded import EmbeddedServer
 from shared.clock import SystemClock
 from shared.kube.client import ApiCluster
-from tests.perf import policies
+from tests.perf import draining, policies
 from tests.perf.figures import Figure, Report, p50_and_p99, percentile, to_json, to_table
 from tests.perf.load import Load
 from tests.perf.neighbours import HONEST
@@ -109,6 +109,8 @@ class Bench:
             figures += await self._measure_burst(mendflow, seen)
             _TOLD.print("policies, in the sandbox and without")
             figures += await policies.measured()
+            _TOLD.print(f"a node of {draining.PODS} pods, drained")
+            figures += await draining.measured(cluster, raw)
             # Last, since the hostile one goes on.
             figures += await self._measure_neighbours(mendflow)
         return Report(

@@ -12,7 +12,7 @@ from shared.errors import (
     PermanentError,
     TransientError,
 )
-from shared.kube.errors import WatchExpiredError, translate
+from shared.kube.errors import DisruptionBudgetError, WatchExpiredError, translate
 
 
 def _body(reason: str = "", message: str = "why") -> bytes:
@@ -77,3 +77,25 @@ def test_how_long_to_wait_is_taken_from_the_server(header: str, seconds: float |
 
 def test_a_long_message_is_cut() -> None:
     assert len(str(translate(422, _body(message="x" * 9000), request="create"))) == 256
+
+
+def test_an_eviction_that_a_budget_refuses_says_what_the_budget_needs() -> None:
+    needs = "The disruption budget web needs 3 healthy pods and has 3 currently"
+    causes = [{"reason": "DisruptionBudget", "message": needs}]
+    body = {"message": "Cannot evict pod", "details": {"causes": causes}}
+
+    error = translate(429, json.dumps(body).encode(), request="evict pod web-1", retry_after="10")
+
+    assert isinstance(error, DisruptionBudgetError)
+    assert error.refusal == needs
+    assert error.retry_after_s == 10
+
+
+def test_a_pod_under_several_budgets_waits_like_one_that_a_budget_refuses() -> None:
+    said = "This pod has more than one PodDisruptionBudget, which is not supported."
+
+    error = translate(500, _body("InternalError", said), request="evict pod web-1")
+
+    assert isinstance(error, DisruptionBudgetError)
+    assert error.reason == "MisconfiguredPDB"
+    assert error.refusal == said
