@@ -1,10 +1,13 @@
 """Deletes a pod, or restarts pods one after the other.
 
 What is left to do is read from the live pods, never remembered: another run goes on where
-one was killed. Every deletion names the uid, so that a repeat meets nobody else.
+one was killed. Every deletion names uid and version, so that a repeat meets nobody else, and
+one whose answer was lost cannot come true once the pod was seen in another version.
 """
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -36,6 +39,8 @@ class Deletion:
         self._clock = clock
         self._deadline = deadline
         self._stop = stop
+        self._unanswered = ""
+        """Version of the pod to which a deletion may still be on its way."""
 
     async def delete_pod(
         self, parameters: DeletePod, namespace: str, *, expected_uid: str = ""
@@ -56,18 +61,20 @@ class Deletion:
             kind=POD, name=parameters.pod, namespace=parameters.namespace or namespace
         )
         uid, grace_s, delay = expected_uid, parameters.grace_period_seconds, _FIRST_LOOK_S
+        is_ours = False
         while self._clock.now() < self._deadline:
             try:
                 live = await self._cluster.read(POD, address.name, namespace=address.namespace)
                 if live is None and not uid:
                     raise RefusedError(ErrorType.RESOURCE_NOT_FOUND, f"{address} does not exist")
                 if live is None or (uid and seen.uid_of(live) != uid):
-                    return _deleted(address)
+                    return _gone(address, is_ours=is_ours)
                 seen.refuse_mirror(live)
-                self._refuse_stopped(live)
+                self._heed_stop(live)
                 uid = seen.uid_of(live)
                 if seen.needs_deletion(live, grace_s):
                     await self._delete(live, grace_s)
+                    is_ours = True
             except TransientError:
                 pass  # what became of it, the next look shows
             delay = await self._pause(delay)
@@ -111,7 +118,7 @@ class Deletion:
                 waits_for = f"{left.lacking or 'the next pod to end'} ({done})"
                 if not left.old and not left.lacking:
                     return _restarted(left.replaced)
-                if self._stop.asked:
+                if self._stop.asked and not any(map(self._is_in_the_air, left.old)):
                     raise cancelled(f"cancelled while restarting pods: {done}")
                 if not left.lacking:
                     await self._delete(left.old[0], parameters.grace_period_seconds)
@@ -123,33 +130,40 @@ class Deletion:
 
     async def _delete(self, pod: Object, grace_s: int) -> None:
         meta = pod["metadata"]
-        try:
+        self._unanswered = meta["resourceVersion"]
+        # That one may be gone, or another one by now: the next look shows.
+        with suppress(NotFoundError, ConflictError):
             await self._cluster.delete(
                 POD,
                 meta["name"],
                 uid=seen.uid_of(pod),
                 namespace=meta["namespace"],
+                resource_version=meta["resourceVersion"],
                 grace_s=grace_s,
             )
-        except (NotFoundError, ConflictError):
-            return  # that one is gone
+        self._unanswered = ""
 
-    def _refuse_stopped(self, live: Object) -> None:
-        if self._stop.asked:
+    def _is_in_the_air(self, pod: Object) -> bool:
+        return bool(pod["metadata"]["resourceVersion"] == self._unanswered)
+
+    def _heed_stop(self, live: Object) -> None:
+        if self._stop.asked and not self._is_in_the_air(live):
             told = "cancelled while waiting; the pod was told to end"
             raise cancelled(told if seen.is_leaving(live) else "cancelled before the change")
 
     async def _pause(self, delay: float) -> float:
         """Wait before the next look; return how long to wait the next time."""
         left = max(0.0, (self._deadline - self._clock.now()).total_seconds())
-        await self._stop.pause(min(delay, left))
+        # Who was told to stop and still is here waits for an answer, and must not ask in a rush.
+        pause = asyncio.sleep if self._stop.asked else self._stop.pause
+        await pause(min(delay, left))
         return min(_LONGEST_LOOK_S, delay * _GROWTH)
 
 
-def _deleted(address: Address) -> Done:
-    told = CustomResult(
-        action_type="delete_pod", output=f"deleted pod {address.namespace}/{address.name}"
-    )
+def _gone(address: Address, *, is_ours: bool) -> Done:
+    name = f"{address.namespace}/{address.name}"
+    output = f"deleted pod {name}" if is_ours else f"pod {name} was gone already"
+    told = CustomResult(action_type="delete_pod", output=output)
     return Done(
         result=StepResult(success=True, custom_result=told, resources_affected=[str(address)])
     )

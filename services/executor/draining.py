@@ -24,6 +24,8 @@ from shared.workflow.refusals import error_type_of
 
 _FIRST_LOOK_S: Final = 0.2
 _LONGEST_LOOK_S: Final = 2.0
+_BUSY_LOOK_S: Final = 1.0
+"""While pods are still told to go, their end may be near."""
 _GROWTH: Final = 1.5
 _TELL_S: Final = 2.0
 
@@ -102,11 +104,12 @@ class Drain:
         try:
             while evicting.may_go_on and not evictions.are_done:
                 await self._stop.pause(min(delay, self._left_s()))
-                before = evictions.progress()
+                was_busy = not evictions.are_asked
                 await self._look(node, evictions)
                 evicting.look_again()
-                is_same = evictions.progress() == before
-                delay = min(_LONGEST_LOOK_S, delay * _GROWTH) if is_same else _FIRST_LOOK_S
+                is_busy = not evictions.are_asked
+                longest = _BUSY_LOOK_S if is_busy else _LONGEST_LOOK_S
+                delay = _FIRST_LOOK_S if was_busy > is_busy else min(longest, delay * _GROWTH)
                 if self._clock.monotonic() >= self._tell_at:
                     await self._tell(evictions)
         except MendflowError as error:

@@ -21,6 +21,8 @@ from shared.kube.port import TargetCluster
 _OF_LOAD: Final = frozenset({"TooManyRequests", "ApiUnavailable"})
 _SPREAD: Final = 1.25
 """Pods that were refused together do not all come back together."""
+_ASKED_OF_ONE_BUDGET: Final = 10.0
+"""How often a second a budget is asked again, however many pods it holds back."""
 
 
 class Evicting:
@@ -116,9 +118,8 @@ class Evicting:
             self._evictions.postponed(eviction, until=self._window.closed_until)
             return
         self._window = windows.answered(self._window, sent=sent, now=now)
+        refusal = error.refusal if isinstance(error, DisruptionBudgetError) else ""
         pause = wait_s(eviction.tries, asked_for_s)
-        self._evictions.postponed(
-            eviction,
-            until=now + jitter.between(pause, pause * _SPREAD),
-            refusal=error.refusal if isinstance(error, DisruptionBudgetError) else "",
-        )
+        longest = pause * _SPREAD + self._evictions.held_by(refusal) / _ASKED_OF_ONE_BUDGET
+        until = now + jitter.between(pause, longest)
+        self._evictions.postponed(eviction, until=until, refusal=refusal)

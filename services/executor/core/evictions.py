@@ -125,6 +125,10 @@ class Evictions:
             waiting_for_budget=len(self._refused()),
         )
 
+    def held_by(self, refusal: str) -> int:
+        """Return how many wait because a budget said this."""
+        return sum(each.refusal == refusal for each in self._refused())
+
     def left(self) -> str:
         """Return how many are not gone, and what holds them back."""
         progress = self.progress()
@@ -132,10 +136,8 @@ class Evictions:
         held: dict[str, list[str]] = {}
         for each in self._refused():
             held.setdefault(each.refusal, []).append(str(each))
-        told += [
-            f"PodDisruptionBudget refuses {some(names)}: {refusal}"
-            for refusal, names in sorted(held.items())
-        ]
+        # Names may be long, and a long message is cut: what is to be done about it comes first.
+        told += [f"{refusal} ({some(names)})" for refusal, names in sorted(held.items())]
         if self._leaving:
             told.append(f"still ending: {some(map(str, self._leaving.values()))}")
         return "; ".join(told)

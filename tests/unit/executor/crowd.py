@@ -79,6 +79,8 @@ class Crowd(LittleCluster):
         """What an eviction of a pod is refused with."""
         self.after_evict: Callable[[str], MendflowError | None] = lambda _: None
         """What comes instead of the answer to an eviction that was done."""
+        self.before_delete: list[Callable[[], object]] = []
+        """What happens before the next deletions, in order; what it raises is their answer."""
         self.at_request: Callable[[], object] = lambda: None
         """Called before each request and before its answer."""
         self.fewest_ready = len(items)
@@ -144,8 +146,13 @@ class Crowd(LittleCluster):
         grace_s: int | None = None,
     ) -> Object:
         """Tell a pod to end."""
-        del kind, namespace, resource_version, grace_s
+        del namespace, grace_s
         await self._pass()
+        if self.before_delete:
+            self.before_delete.pop(0)()
+        live = await super().read(kind, name)
+        if live is not None and live["metadata"]["resourceVersion"] != resource_version:
+            raise ConflictError("Conflict", name)
         self._tell(name, uid)
         await self._pass()
         return {}

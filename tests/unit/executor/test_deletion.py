@@ -13,6 +13,7 @@ from services.executor.stop import Stop
 from shared.api.actions.pods import DeletePod, RestartPod
 from shared.api.enums import ErrorType
 from shared.api.groups import DEPLOYMENT, POD, REPLICA_SET
+from shared.errors import TransientError
 from shared.kube.port import Object
 from tests.support.virtual_time import run, virtual_clock
 from tests.unit.executor.crowd import STARTED, WEB, Crowd, killing_at, leaving, of_kind, pod, pods
@@ -86,7 +87,8 @@ def test_the_pod_that_is_meant_is_gone_already(there: list[Object]) -> None:
 
     done = run(deleted(crowd, expected_uid="uid-of-before"))
 
-    assert done.result.success
+    assert done.result.custom_result is not None
+    assert done.result.custom_result.output == "pod shop/web-0 was gone already"
     assert crowd.told == []
 
 
@@ -152,6 +154,53 @@ def test_told_to_stop_while_it_waits_it_says_that_the_pod_was_told() -> None:
 
     with pytest.raises(RefusedError, match="the pod was told to end"):
         run(story())
+
+
+def test_a_pod_that_changed_meanwhile_is_deleted_as_it_is_now() -> None:
+    crowd = Crowd(pods(1))
+    crowd.before_delete = [lambda: crowd.put(POD, pod("web-0", ready=False))]
+
+    run(deleted(crowd))
+
+    assert crowd.told == ["uid-web-0"]
+
+
+def test_told_to_stop_while_a_deletion_is_on_its_way_it_finds_out_what_became_of_it() -> None:
+    async def story() -> Crowd:
+        crowd, stop = Crowd(pods(1)), Stop()
+
+        def lose() -> None:
+            stop.ask()
+            raise TransientError("ApiUnavailable")
+
+        crowd.before_delete = [lose]
+        with pytest.raises(RefusedError, match="the pod was told to end"):
+            await deleted(crowd, stop=stop)
+        return crowd
+
+    assert run(story()).told == ["uid-web-0"]
+
+
+def test_told_to_stop_while_nobody_answers_it_does_not_ask_in_a_rush() -> None:
+    asked = 0
+
+    async def story() -> None:
+        crowd, stop = Crowd(pods(1)), Stop()
+        stop.asked = True
+
+        def lose() -> None:
+            nonlocal asked
+            asked += 1
+            raise TransientError("ApiUnavailable")
+
+        crowd.at_request = lose
+        await deleted(crowd, stop=stop)
+
+    with pytest.raises(RefusedError) as refused:
+        run(story())
+
+    assert refused.value.error is ErrorType.TIMEOUT
+    assert asked < 2 * LIMIT_S
 
 
 def test_pods_are_restarted_one_after_the_other() -> None:

@@ -78,9 +78,11 @@ def test_what_is_left_names_the_budget_and_who_still_ends() -> None:
         evictions.postponed(taken(evictions), until=5.0, refusal=NEEDS_THREE)
 
     assert evictions.progress().waiting_for_budget == 5
+    assert evictions.held_by(NEEDS_THREE) == 5
+    assert evictions.held_by("another budget") == 0
     assert evictions.left() == (
-        "6 of 6 pods left; PodDisruptionBudget refuses shop/web-0, shop/web-1, shop/web-2 "
-        f"and 2 more: {NEEDS_THREE}; still ending: shop/slow"
+        f"6 of 6 pods left; {NEEDS_THREE} (shop/web-0, shop/web-1, shop/web-2 and 2 more); "
+        "still ending: shop/slow"
     )
 
 
