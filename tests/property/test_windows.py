@@ -112,6 +112,16 @@ def test_it_shrinks_when_answers_take_several_times_as_long_as_at_best(
     assert (slow.size < quick.size) is shrinks
 
 
+def test_a_server_that_is_slower_for_good_is_measured_anew() -> None:
+    quick, now = well(Window(), 0.0, rounds=10, latency_s=0.01)
+
+    cut, now = well(quick, now, rounds=5, latency_s=2.0)
+    again, _ = well(cut, now, rounds=20, latency_s=2.0)
+
+    assert cut.size == LOWEST
+    assert again.size == HIGHEST
+
+
 def test_one_cut_is_enough_for_all_that_was_in_flight() -> None:
     window, now = well(Window(), 0.0, rounds=10, latency_s=0.1)
     later = now + 5
