@@ -56,7 +56,10 @@ class HeldClaim:
             if status == live.status:
                 return
             try:
-                self.now = await self._executions.write_status(live, status)
+                written = await self._executions.write_status(live, status)
             except ConflictError:
                 continue
+            # What was noted meanwhile is newer than what was written.
+            newer, self.now = self.now.status, written
+            self.note(inverse=newer.rollback_information, effects=newer.effects)
             return
