@@ -6,20 +6,20 @@ shows what became of a request whose answer was lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from services.executor.core import draining
 from services.executor.core.changes import Done, RefusedError, cancelled, too_late
-from services.executor.core.evictions import Evictions, Progress
+from services.executor.core.evictions import Eviction, Evictions, Progress
 from services.executor.evicting import Evicting
 from services.executor.stop import Stop
 from shared.api.actions.nodes import DrainNode
 from shared.api.results import CustomResult, StepResult
 from shared.clock import Clock
 from shared.errors import FencedError, MendflowError, TransientError
-from shared.kube.port import Object, TargetCluster
+from shared.kube.port import TargetCluster
 from shared.workflow.refusals import error_type_of
 
 _FIRST_LOOK_S: Final = 0.2
@@ -29,7 +29,13 @@ _BUSY_LOOK_S: Final = 1.0
 _GROWTH: Final = 1.5
 _TELL_S: Final = 2.0
 
+T = TypeVar("T")
 Tell = Callable[[Progress], Awaitable[None]]
+Intend = Callable[[Sequence[Eviction]], Awaitable[None]]
+
+
+async def _unsaid(_: Sequence[Eviction]) -> None:
+    """Nobody wants to know beforehand."""
 
 
 class Drain:
@@ -43,14 +49,25 @@ class Drain:
         deadline: datetime,
         stop: Stop,
         progress: Tell,
+        intend: Intend = _unsaid,
     ) -> None:
-        """Build it; `progress` is told the counts every two seconds at most, and at the end."""
+        """Build it.
+
+        Args:
+            cluster: where the node is.
+            clock: says what time it is.
+            deadline: when it is to be done.
+            stop: ends it early.
+            progress: told the counts, every two seconds at most and at the end.
+            intend: told once what is going to be evicted, before anything is.
+        """
         # How fast it may go is found out from the answers, not agreed beforehand.
         self._cluster = cluster.unlimited()
         self._clock = clock
         self._deadline = deadline
         self._stop = stop
         self._progress = progress
+        self._intend = intend
         self._told: Progress | None = None
         self._tell_at = clock.monotonic() + _TELL_S
 
@@ -63,11 +80,16 @@ class Drain:
 
         Raises:
             RefusedError: when a pod stands in the way, the time is up or it was told to stop.
-            FencedError: when `progress` found that the claim is gone.
+            FencedError: when `progress`, `intend` or the cluster found that the claim is gone.
         """
-        pods = await self._pods(parameters.node)
-        selection = draining.select(pods, parameters, started=started)
+        node = parameters.node
+        listing = await self._surely(
+            lambda: self._cluster.pods_on(node), f"a list of the pods of node {node}"
+        )
+        selection = draining.select(listing.items, parameters, started=started)
         evictions = Evictions(selection.to_evict)
+        intended = evictions.to_ask
+        await self._surely(lambda: self._intend(intended), "its evictions to be written down")
         evicting = Evicting(
             self._cluster,
             evictions,
@@ -78,25 +100,25 @@ class Drain:
         )
         async with asyncio.TaskGroup() as both:
             both.create_task(evicting.run())
-            both.create_task(self._follow(parameters.node, evictions, evicting))
+            both.create_task(self._follow(node, evictions, evicting))
         if not isinstance(evicting.failure, FencedError):
             await self._tell(evictions)
         self._judge(evictions, evicting.failure)
         count = evictions.progress().evicted
-        output = draining.outcome(parameters.node, selection, evicted=count)
+        output = draining.outcome(node, selection, evicted=count)
         told = CustomResult(action_type="drain_node", output=output)
         return Done(result=StepResult(success=True, custom_result=told))
 
-    async def _pods(self, node: str) -> list[Object]:
-        """List the pods of a node, and again while the API server cannot be reached."""
+    async def _surely(self, call: Callable[[], Awaitable[T]], waits_for: str) -> T:
+        """Return what a call returns, made again while the API server cannot be reached."""
         while self._clock.now() < self._deadline:
             if self._stop.asked:
                 raise cancelled("cancelled before any pod was evicted")
             try:
-                return (await self._cluster.pods_on(node)).items
+                return await call()
             except TransientError:
-                await self._stop.pause(_LONGEST_LOOK_S)
-        raise too_late(f"a list of the pods of node {node}")
+                await self._stop.pause(min(_LONGEST_LOOK_S, self._left_s()))
+        raise too_late(waits_for)
 
     async def _follow(self, node: str, evictions: Evictions, evicting: Evicting) -> None:
         """Look at the pods until all are gone; what fails for good ends the evictions too."""

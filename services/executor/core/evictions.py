@@ -62,9 +62,14 @@ class Evictions:
             to[uid] = Eviction(name=meta["name"], namespace=meta["namespace"], uid=uid)
 
     @property
+    def to_ask(self) -> tuple[Eviction, ...]:
+        """Return those that were not told to go."""
+        return (*self._waiting.values(), *self._asked.values())
+
+    @property
     def are_asked(self) -> bool:
         """Return whether all were told to go, and none of the requests is without an answer."""
-        return not self._waiting and not self._asked
+        return not self.to_ask
 
     @property
     def are_done(self) -> bool:
@@ -117,7 +122,7 @@ class Evictions:
 
     def progress(self) -> Progress:
         """Return the counts."""
-        unasked = len(self._waiting) + len(self._asked)
+        unasked = len(self.to_ask)
         return Progress(
             total=self._total,
             evicted=self._total - unasked,
@@ -143,8 +148,7 @@ class Evictions:
         return "; ".join(told)
 
     def _refused(self) -> list[Eviction]:
-        unasked = (*self._waiting.values(), *self._asked.values())
-        return [each for each in unasked if each.refusal]
+        return [each for each in self.to_ask if each.refusal]
 
 
 def wait_s(tries: int, retry_after_s: float | None) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.executor.core.changes import Done, RefusedError
-from services.executor.core.evictions import Progress
+from services.executor.core.evictions import Eviction, Progress
 from services.executor.draining import Drain
 from services.executor.stop import Stop
 from shared.api.actions.nodes import DrainNode
@@ -17,7 +18,7 @@ from shared.api.enums import ErrorType
 from shared.errors import FencedError, MendflowError, PermanentError, TransientError
 from shared.kube.errors import DisruptionBudgetError
 from tests.support.virtual_time import run, virtual_clock
-from tests.unit.executor.crowd import STARTED, Crowd, killing_at, pod, pods
+from tests.unit.executor.crowd import STARTED, Crowd, killing_at, leaving, of_kind, pod, pods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,9 @@ class Scene:
         self.crowd = crowd
         self.stop = Stop()
         self.told: list[tuple[float, Progress]] = []
+        self.intended: list[list[str]] = []
+        """The uids that were announced; before them, who was asked to go by then."""
+        self.on_intend: Callable[[], MendflowError | None] = lambda: None
         self.on_tell: Callable[[], MendflowError | None] = lambda: None
 
     async def drain(self, **parameters: bool) -> Done:
@@ -45,6 +49,7 @@ class Scene:
             deadline=clock.now() + timedelta(seconds=LIMIT_S),
             stop=self.stop,
             progress=self._tell,
+            intend=self._intend,
         )
         return await drain.run(DrainNode(node="n1", **parameters), started=STARTED)
 
@@ -53,6 +58,12 @@ class Scene:
         with pytest.raises(RefusedError) as refused:
             await self.drain()
         return refused.value
+
+    async def _intend(self, evictions: Sequence[Eviction]) -> None:
+        if error := self.on_intend():
+            raise error
+        asked_before = [name for _, name in self.crowd.requests]
+        self.intended.append([*asked_before, *(each.uid for each in evictions)])
 
     async def _tell(self, progress: Progress) -> None:
         self.told.append((virtual_clock().monotonic(), progress))
@@ -83,6 +94,33 @@ def test_all_go_and_each_is_told_once() -> None:
     assert told == "evicted 100 of 100 pods of node n1"
     # One after the other would need five seconds for the requests alone.
     assert took_s < 100 * crowd.evict_s / 2 + crowd.end_s
+
+
+def test_what_is_going_to_be_evicted_is_said_once_before() -> None:
+    scene = Scene(
+        Crowd([pod("web-0"), leaving(pod("web-1")), pod("d", owner=of_kind("DaemonSet"))])
+    )
+    errors = [TransientError("ApiUnavailable")]
+    scene.on_intend = lambda: errors.pop() if errors else None
+
+    async def story() -> None:
+        asyncio.get_running_loop().call_later(5.0, scene.crowd.remove, "web-1")
+        await scene.drain()
+
+    run(story())
+
+    assert scene.intended == [["uid-web-0"]]
+
+
+def test_who_cannot_say_before_what_it_evicts_evicts_nobody() -> None:
+    async def story() -> Scene:
+        scene = Scene(Crowd(pods(2)))
+        scene.on_intend = lambda: FencedError("ClaimLost")
+        with pytest.raises(FencedError):
+            await scene.drain()
+        return scene
+
+    assert run(story()).crowd.requests == []
 
 
 def test_an_empty_node_is_drained() -> None:
