@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from services.executor.core.pods import owner_of, uid_of
+from services.executor.core.pods import is_leaving, is_ready, owner_of, uid_of
 from shared.api.groups import POD, REPLICA_SET, Kind
 from shared.errors import ConflictError, MendflowError, NotFoundError
 from shared.kube.port import Listing, Object
@@ -179,12 +179,8 @@ class Crowd(LittleCluster):
             loop.call_later(self.ready_s, lambda: self.put(POD, pod(name, age_s=age_s)))
 
     def _count_ready(self) -> None:
-        live = [self.get(POD, name) for name in self.names()]
-        ready = sum(
-            each["status"]["conditions"][0]["status"] == "True"
-            and "deletionTimestamp" not in each["metadata"]
-            for each in live
-        )
+        live = [item for (kind, _), item in self._objects.items() if kind == POD.kind]
+        ready = sum(is_ready(each) and not is_leaving(each) for each in live)
         self.fewest_ready = min(self.fewest_ready, ready)
 
     async def _pass(self) -> None:
