@@ -9,10 +9,12 @@ from typing import Final
 
 from services.executor.acting import targets_for
 from services.executor.capture import mutation_of, parameters_for
+from services.executor.capturing_pods import owners_in
 from services.executor.changing import Changing
 from services.executor.core import dry_runs, results
 from services.executor.core.captures import Mutation
 from services.executor.core.changes import RefusedError
+from services.executor.deleting import Deletion
 from services.executor.held import HeldClaim
 from services.executor.ledger import LedgerCluster
 from services.executor.looking import Looking
@@ -21,7 +23,9 @@ from shared.api.enums import ErrorType, ExecutionKind, OnInFlight
 from shared.api.execution import ExecutionStatus, KubernetesExecution
 from shared.api.parameters import (
     CollectDiagnostics,
+    DeletePod,
     NotifyOnly,
+    RestartPod,
     RolloutStatus,
     WaitForCondition,
 )
@@ -113,6 +117,8 @@ class CarryingOut:
                 return await self._looking.wait(parameters, namespace)
             case CollectDiagnostics():
                 return await self._looking.collect(parameters, namespace)
+            case DeletePod() | RestartPod():
+                return await self._delete(parameters, namespace)
             case _:
                 action = self._claim.spec.action
                 raise RefusedError(ErrorType.VALIDATION_ERROR, f"nothing here carries out {action}")
@@ -122,6 +128,23 @@ class CarryingOut:
         return Looking(
             self._cluster, clock=self._context.clock, deadline=self._deadline, stop=self._stop
         )
+
+    async def _delete(self, parameters: DeletePod | RestartPod, namespace: str) -> StepResult:
+        deletion = Deletion(
+            self._cluster, clock=self._context.clock, deadline=self._deadline, stop=self._stop
+        )
+        captured = self._claim.status.rollback_information
+        if isinstance(parameters, DeletePod):
+            target = captured.target if captured is not None else None
+            uid = target.uid if target is not None else ""
+            return (await deletion.delete_pod(parameters, namespace, expected_uid=uid)).result
+        done = await deletion.restart_pod(
+            parameters,
+            namespace,
+            started=self._claim.status.start_time or self._context.clock.now(),
+            owners=owners_in(captured),
+        )
+        return done.result
 
     async def _change(self, mutation: Mutation) -> StepResult:
         change = Changing(

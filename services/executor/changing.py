@@ -10,15 +10,17 @@ import msgspec
 from services.executor.capture import is_captured_undo
 from services.executor.core import changes
 from services.executor.core.captures import Mutation
-from services.executor.core.changes import RefusedError
+from services.executor.core.changes import Done, RefusedError
+from services.executor.core.evictions import told
+from services.executor.draining import Drain
 from services.executor.effect import Effect
 from services.executor.held import HeldClaim
-from services.executor.ledger import LedgerCluster
+from services.executor.ledger import LedgerCluster, eviction
 from services.executor.quarantine import Quarantine
 from services.executor.stop import Stop
 from shared.api.enums import ErrorType, Intent
 from shared.api.execution import KubernetesExecution
-from shared.api.parameters import QuarantinePod
+from shared.api.parameters import DrainNode, QuarantinePod
 from shared.api.results import DryRunResults, StepResult
 from shared.errors import TransientError
 from shared.worker.context import Context
@@ -44,6 +46,7 @@ class Changing:
         self._mutation = mutation
         self._clock = context.clock
         self._deadline = deadline
+        self._stop = stop
         self._effect = Effect(
             cluster,
             context.executions,
@@ -77,6 +80,9 @@ class Changing:
         done = await self._effect.settle()
         if quarantine is not None and undone is not None:
             await self._patiently(lambda: quarantine.open(undone))
+        parameters = self._mutation.parameters
+        if isinstance(parameters, DrainNode) and undone is None:
+            done = await self._drain(parameters)
         affected = [str(self._mutation.address)]
         return msgspec.structs.replace(done.result, resources_affected=affected)
 
@@ -96,6 +102,19 @@ class Changing:
         if undo is None or undo.target is None or not is_captured_undo(self._execution):
             return None
         return undo.target.uid
+
+    async def _drain(self, parameters: DrainNode) -> Done:
+        """Evict what is on the node, now that it is cordoned."""
+        drain = Drain(
+            self._cluster,
+            clock=self._clock,
+            deadline=self._deadline,
+            stop=self._stop,
+            progress=lambda so_far: self._claim.keep(progress=told(so_far)),
+            intend=lambda pods: self._cluster.intend([eviction(pod.name, pod.uid) for pod in pods]),
+        )
+        started = self._execution.status.start_time or self._clock.now()
+        return await drain.run(parameters, started=started)
 
     async def _settle_lost(self) -> StepResult:
         if await self._effect.look():

@@ -11,6 +11,7 @@ import msgspec
 
 from services.executor.acting import targets_for
 from services.executor.capture import Captures, mutation_of
+from services.executor.capturing_pods import captured_pods
 from services.executor.core import blocked, claims, locks
 from services.executor.core.captures import Mutation
 from services.executor.held import HeldClaim
@@ -57,7 +58,9 @@ class Claiming:
         if isinstance(target, Held):
             return target
         inverse = execution.status.rollback_information
-        if inverse is None and mutation is not None and not isinstance(target, Unseen):
+        if inverse is None and mutation is None:
+            inverse = await captured_pods(cluster, execution)
+        elif inverse is None and mutation is not None and not isinstance(target, Unseen):
             captures = Captures(
                 cluster,
                 context.executions,

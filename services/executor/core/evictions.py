@@ -31,6 +31,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     waiting_for_budget: int
 
 
+def told(progress: Progress) -> str:
+    """Return how far it is as people read it."""
+    text = f"{progress.evicted} of {progress.total} pods evicted, {progress.gone} gone"
+    held = progress.waiting_for_budget
+    return f"{text}; {held} held back by disruption budgets" if held else text
+
+
 class Eviction(msgspec.Struct, frozen=True, kw_only=True):
     """One pod that is to go."""
 
