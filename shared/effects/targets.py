@@ -52,7 +52,6 @@ APPLICABLE: Final = {
         SERVICE,
         CONFIG_MAP,
         NETWORK_POLICY,
-        NODE,
         INGRESS,
         HORIZONTAL_POD_AUTOSCALER,
         POD_DISRUPTION_BUDGET,
