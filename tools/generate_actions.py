@@ -3,7 +3,6 @@
 `--check` writes nothing and fails when the file is stale.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 
 from shared.api.parameters import Parameters
 from shared.effects.catalogue import ALIASES, CATALOGUE, ActionEntry, Family, Reversal
+from tools import generated
 from tools.crd_schema import schema_of
 
 _TARGET: Final = Path(__file__).parent.parent / "docs" / "actions.md"
@@ -93,20 +93,5 @@ def _parameters(key: str, schema: dict[str, Any]) -> Iterator[str]:
         yield f"| `{name}` | {' '.join(filter(None, told))} |"
 
 
-def main() -> int:
-    """Write or check the file; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when the file is stale")
-    check = parser.parse_args().check
-    text = rendered()
-    if _TARGET.exists() and _TARGET.read_text() == text:
-        return 0
-    if check:
-        sys.stderr.write(f"stale: {_TARGET.name}; run make generate\n")
-        return 1
-    _TARGET.write_text(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main(__doc__ or "", _TARGET.parent, {_TARGET.name: rendered()}))

@@ -3,14 +3,12 @@
 `--check` writes nothing and fails when a file is stale.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import yaml
 
 from shared.api import approval, execution, notification, pool, workflow
 from shared.api.groups import (
@@ -21,7 +19,7 @@ from shared.api.groups import (
     WORKFLOW_EXECUTION,
     Kind,
 )
-from tools import crd_approvals, crd_rules
+from tools import crd_approvals, crd_rules, generated
 from tools.crd_schema import Schema, schema_of
 
 _TARGET: Final = Path(__file__).parent.parent / "deploy" / "crds"
@@ -117,38 +115,10 @@ def rendered() -> dict[str, str]:
         ),
     ]
     return {
-        f"{crd['spec']['names']['plural']}.yaml": _HEADER
-        + yaml.dump(crd, Dumper=_Dumper, sort_keys=False, width=100)
+        f"{crd['spec']['names']['plural']}.yaml": _HEADER + generated.manifest([crd])
         for crd in definitions
     }
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes no anchors: equal parts of a schema are written out."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Treat nothing as an alias."""
-        del data
-        return True
-
-
-def main() -> int:
-    """Write or check the files; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when a file is stale")
-    check = parser.parse_args().check
-    stale = []
-    for name, text in rendered().items():
-        path = _TARGET / name
-        if not path.exists() or path.read_text() != text:
-            stale.append(name)
-            if not check:
-                path.write_text(text)
-    if check and stale:
-        sys.stderr.write(f"stale: {', '.join(stale)}; run make generate\n")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main(__doc__ or "", _TARGET, rendered()))
