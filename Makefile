@@ -102,14 +102,18 @@ arch: $(VENV)/.installed ## Check the layers
 	@$(BIN)/lint-imports
 
 .PHONY: generate
-generate: $(VENV)/.installed ## Write again what is generated: CRDs and the list of actions
+generate: $(VENV)/.installed ## Write again what is generated: CRDs, roles, the list of actions
 	@$(PY) -m tools.generate_crds
 	@$(PY) -m tools.generate_actions
+	@$(PY) -m tools.generate_rbac
+	@$(PY) -m tools.generate_admission
 
 .PHONY: verify
 verify: $(VENV)/.installed ## Fail when something generated is stale
 	@$(PY) -m tools.generate_crds --check
 	@$(PY) -m tools.generate_actions --check
+	@$(PY) -m tools.generate_rbac --check
+	@$(PY) -m tools.generate_admission --check
 
 ##@ Tests
 

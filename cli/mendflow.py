@@ -1,4 +1,4 @@
-"""The `mendflow` command: runs all services, and tries out policies.
+"""The `mendflow` command: runs all services, opts namespaces in, and tries out policies.
 
 Only words are read here; each command is loaded when it is asked for.
 """
@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from cli.namespaces import arguments as namespaces
 from cli.policy import arguments as policy
 from shared.settings import Settings, describe
 
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--nats-url", help="use this NATS server instead of starting one of our own")
     run.add_argument("--nats-dir", type=Path, help="where our own NATS server keeps its store")
     run.add_argument("--nats-port", type=int, default=4222, help="its port; 0 takes a free one")
+    namespaces.add_to(commands)
     policy.add_to(commands)
     return found
 

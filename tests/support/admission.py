@@ -6,13 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from shared.api.enums import Action
+from shared.effects.identities import account_of
+from shared.effects.rights import RIGHTS
 from tests.support.kubectl import Kubectl, Object
-from tests.support.workflows import notify, workflow
+from tests.support.workflows import notify, pod, workflow
+from tools.generate_admission import PER_POLICY
 
 SYSTEM: Final = "kubernaut-system"
 SUBMITTED_BY: Final = "kubernaut.ai/submitted-by"
 OVERRIDE: Final = "kubernaut.io/override-condition"
 OVERRIDDEN_BY: Final = "kubernaut.ai/overridden-by"
+_SCALES: Final = account_of(Action.SCALE_DEPLOYMENT)
 PLAN: Final = "3b1f"
 
 
@@ -60,6 +65,24 @@ def wait_until_effective(kubeconfig: Path) -> None:
         )
     )
     kubectl.ok("delete", "aiar", "probe")
+    _wait_for_identities(kubectl)
+
+
+def _wait_for_identities(kubectl: Kubectl) -> None:
+    """Wait until whoever may create workflows, and use no account, is refused by each policy."""
+    resource = "--resource=workflowexecutions.workflowexecution.kubernaut.ai"
+    kubectl.ok("create", "role", "probe", "--verb=create", resource)
+    kubectl.ok("create", "rolebinding", "probe", "--role=probe", "--user=probe")
+
+    def is_refused(action: str) -> bool:
+        body = workflow("probe", [{"name": "a", "action": action}])
+        return "may not have" in _dry_run(kubectl, body, "--as=probe")
+
+    _until(lambda: all(is_refused(action) for action in list(RIGHTS)[::PER_POLICY]))
+    kubectl.ok("create", "serviceaccount", _SCALES)
+    _until(lambda: "no pod runs as" in _dry_run(kubectl, pod("probe", account=_SCALES)))
+    kubectl.ok("delete", "serviceaccount", _SCALES)
+    kubectl.ok("delete", "role/probe", "rolebinding/probe")
 
 
 def _probe(annotations: dict[str, str]) -> Object:
@@ -68,8 +91,8 @@ def _probe(annotations: dict[str, str]) -> Object:
     return body
 
 
-def _dry_run(kubectl: Kubectl, body: Object) -> str:
-    words = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+def _dry_run(kubectl: Kubectl, body: Object, *more: str) -> str:
+    words = ("create", "--dry-run=server", "-o", "json", "-f", "-", *more)
     done = kubectl.run(*words, stdin=json.dumps(body))
     return done.stdout + done.stderr
 

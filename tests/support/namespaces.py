@@ -1,10 +1,15 @@
 """A namespace for one test, with two Deployments to work on."""
 
+import json
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from cli.namespaces.opting_in import manifests
+from tests.support.acting import acting
 from tests.support.kubectl import Kubectl, Object, eventually
+from tests.support.servers import kubectl as as_admin
 from tests.support.workflows import deployment
 
 if TYPE_CHECKING:
@@ -26,15 +31,41 @@ def fresh_namespace(cluster: "LocalCluster", name: str) -> Kubectl:
 
 def empty_namespace(cluster: "LocalCluster", name: str) -> Kubectl:
     """Make a namespace named after a test."""
+    kubectl = _kubectl(cluster, name)
+    make(kubectl, acting(kubectl.namespace))
+    return kubectl
+
+
+def closed_namespace(cluster: "LocalCluster", name: str) -> Kubectl:
+    """Make a namespace named after a test, which nobody has opted in."""
+    kubectl = _kubectl(cluster, name)
+    make(kubectl, [])
+    return kubectl
+
+
+def opted_in_namespace(
+    cluster: "LocalCluster", name: str, *, actions: str | None = None, cluster_actions: str = ""
+) -> Kubectl:
+    """Make a namespace named after a test, opted in as an admin does it."""
+    space = closed_namespace(cluster, name)
+    text = manifests(space.namespace, actions=actions, cluster_actions=cluster_actions)
+    as_admin(cluster.kubeconfig, "create", "-f", "-", given=text)
+    return space
+
+
+def make(kubectl: Kubectl, more: Iterable[Object]) -> None:
+    """Make the namespace of `kubectl`, and with it what is to be there from the beginning."""
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace}}
+    everything = {"apiVersion": "v1", "kind": "List", "items": [space, *more]}
+    kubectl.ok("create", "-f", "-", stdin=json.dumps(everything))
+
+
+def _kubectl(cluster: "LocalCluster", name: str) -> Kubectl:
     from deploy.local.kubectl import ensure_kubectl
 
-    kubectl = Kubectl(
-        cluster.kubeconfig,
-        namespace=_namespace_for(name),
-        program=str(ensure_kubectl()),
+    return Kubectl(
+        cluster.kubeconfig, namespace=_namespace_for(name), program=str(ensure_kubectl())
     )
-    kubectl.ok("create", "namespace", kubectl.namespace)
-    return kubectl
 
 
 def _namespace_for(name: str) -> str:

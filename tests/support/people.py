@@ -23,10 +23,7 @@ def person(cluster: "LocalCluster", admin: Kubectl, name: str) -> Kubectl:
         admin: grants the rights, in its namespace.
         name: how the API server knows them.
     """
-    resource = "workflowexecutions.workflowexecution.kubernaut.ai"
-    verbs = "--verb=get,list,watch,create,update,patch,delete"
-    admin.ok("create", "role", f"submit-{name}", verbs, f"--resource={resource}")
-    admin.ok("create", "rolebinding", f"submit-{name}", f"--role=submit-{name}", f"--user={name}")
+    bound(admin, name, "mendflow-submitter")
     bound(admin, name, "mendflow-approver")
     return stranger(cluster, name, admin.namespace)
 

@@ -1,5 +1,6 @@
 """The real servers that tests share, ready with everything Mendflow installs."""
 
+import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.support import need
+from tests.support import acting, need
 from tests.support.admission import wait_until_effective
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def install(kubeconfig: Path) -> None:
     names = kubectl(kubeconfig, "get", "crd", "--output=name").split()
     wait_until_served(partial(kubectl, kubeconfig), [name.partition("/")[2] for name in names])
     kubectl(kubeconfig, "apply", "-f", str(RBAC))
+    kubectl(kubeconfig, "apply", "-f", "-", given=json.dumps(acting.ROLE))
     kubectl(kubeconfig, "apply", "-f", str(ADMISSION))
     wait_until_effective(kubeconfig)
 

@@ -89,6 +89,17 @@ def deployment(name: str, *, replicas: int = 2) -> Object:
     }
 
 
+def pod(name: str, *, account: str = "default") -> Object:
+    """Return a pod that nothing brings back."""
+    containers = [{"name": "app", "image": "registry.example/web:1"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"serviceAccountName": account, "containers": containers},
+    }
+
+
 def _step(name: str, action: str, parameters: Object, needs: tuple[str, ...]) -> Object:
     step: Object = {"name": name, "action": action, "parameters": parameters}
     return step | ({"dependsOn": list(needs)} if needs else {})

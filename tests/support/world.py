@@ -5,12 +5,14 @@ for every way of disturbing.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.support.acting import acting
 from tests.support.audit import AuditTrail
 from tests.support.kubectl import Kubectl, Object
+from tests.support.namespaces import make
 from tests.support.workflows import deployment, diamond, failing, workflow
 
 if TYPE_CHECKING:
@@ -97,9 +99,14 @@ class World:
         self.kubectl = Kubectl(cluster.kubeconfig, namespace=name, program=str(ensure_kubectl()))
         self.trail = AuditTrail(cluster.audit_log, name)
 
-    def prepare(self) -> None:
-        """Make the namespace, and its Deployments available."""
-        self.kubectl.ok("create", "namespace", self.kubectl.namespace)
+    def prepare(self, opting_in: Iterable[Object] | None = None) -> None:
+        """Make the namespace, and its Deployments available.
+
+        Args:
+            opting_in: what lets actions be carried out there; None for all that there is.
+        """
+        space = self.kubectl.namespace
+        make(self.kubectl, acting(space) if opting_in is None else opting_in)
         targets = [target for case in self.cases for target in case.effects]
         if not targets:
             return
