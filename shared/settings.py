@@ -65,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds that one evaluation may take."""
     record_policy_inputs: bool = True
     """Whether what policies are asked and say is recorded, for `mendflow policy backtest`."""
+    impersonate: bool = True
+    """Whether targets are changed as an account of the workflow's namespace, one per action."""
     identity: str = ""
     """Name of this replica; empty uses the host name and the process id."""
     host: str = "127.0.0.1"

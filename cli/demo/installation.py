@@ -4,14 +4,17 @@ from typing import Final, Self
 
 from cli.demo.errors import DemoError
 from cli.demo.kubectl import Kubectl
-from cli.demo.place import ADMISSION, CRDS
+from cli.demo.place import ACTIONS, ADMISSION, CRDS
+from cli.namespaces.opting_in import manifests
 from deploy.local.kinds import wait_until_served
+from shared.api.enums import Action
 from shared.api.groups import (
     AI_APPROVAL_REQUEST,
     KUBERNETES_EXECUTION,
     NOTIFICATION_REQUEST,
     WORKFLOW_EXECUTION,
 )
+from shared.effects.identities import role_of
 
 NAMESPACE: Final = "mendflow-demo"
 _LABEL: Final = "kubernaut.ai/made-by=mendflow-demo"
@@ -24,7 +27,7 @@ _KINDS: Final = (
 
 
 class Installation:
-    """Our kinds, and a namespace for everything else."""
+    """Our kinds, the roles of actions, and a namespace for everything else."""
 
     def __init__(self, kubectl: Kubectl, *, remove: bool) -> None:
         """Name the cluster; nothing is touched yet.
@@ -59,6 +62,7 @@ class Installation:
             self._made.append(("crd", kind.crd_name))
             self._kubectl.run("apply", "-f", str(CRDS / f"{kind.plural}.yaml"))
             wait_until_served(self._kubectl.run, [kind.crd_name])
+        self._opt_in()
         # What a whole cluster obeys is for its owner to install.
         if not self._remove:
             self._kubectl.run("apply", "-f", str(ADMISSION))
@@ -75,6 +79,13 @@ class Installation:
         self._made.append(("namespace", NAMESPACE))
         self._kubectl.run("create", "namespace", NAMESPACE)
         self._kubectl.run("label", "namespace", NAMESPACE, _LABEL)
+
+    def _opt_in(self) -> None:
+        """Let actions be carried out in the namespace, as an admin does."""
+        if not self._exists("clusterrole", role_of(Action.SCALE_DEPLOYMENT)):
+            self._made.append(("-f", str(ACTIONS)))
+            self._kubectl.run("apply", "-f", str(ACTIONS))
+        self._kubectl.run("apply", "-f", "-", given=manifests(NAMESPACE))
 
     def _exists(self, kind: str, name: str, *options: str) -> bool:
         if options:

@@ -17,8 +17,8 @@ class Kubectl:
         if namespace:
             self._prefix.append(f"--namespace={namespace}")
 
-    def run(self, *words: str) -> str:
-        """Run a command and return its output.
+    def run(self, *words: str, given: str = "") -> str:
+        """Run a command, with what it is given on its input, and return its output.
 
         Raises:
             DemoError: It failed; the message is what kubectl said.
@@ -29,7 +29,7 @@ class Kubectl:
                 check=False,
                 capture_output=True,
                 text=True,
-                stdin=subprocess.DEVNULL,
+                input=given,
                 timeout=_LONGEST_S,
             )
         except subprocess.TimeoutExpired:

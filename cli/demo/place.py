@@ -18,6 +18,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLES: Final = ROOT / "examples"
 CRDS: Final = ROOT / "deploy" / "crds"
 ADMISSION: Final = ROOT / "deploy" / "admission"
+ACTIONS: Final = ROOT / "deploy" / "rbac" / "actions.yaml"
 DEFAULT: Final = ROOT / "out" / "demo"
 _MARK: Final = ".mendflow-demo"
 

@@ -24,6 +24,9 @@ _OVER_QUOTA: Final = "exceeded quota:"
 _SEVERAL_BUDGETS: Final = "more than one PodDisruptionBudget"
 """What an eviction is answered with code 500 that will be, until a person takes one away."""
 
+_NO_IMPERSONATION: Final = "cannot impersonate"
+_OPT_IN: Final = "not opted in for this action, see `mendflow namespace --help`"
+
 
 class WatchExpiredError(TransientError):
     """The version a watch or a list started from is gone (410): list anew."""
@@ -42,7 +45,6 @@ class DisruptionBudgetError(TransientError):
 
 _MEANING: Final[dict[int, tuple[type[MendflowError], str]]] = {
     HTTPStatus.UNAUTHORIZED: (TransientError, "Unauthorized"),
-    HTTPStatus.FORBIDDEN: (PermanentError, "Forbidden"),
     HTTPStatus.NOT_FOUND: (NotFoundError, "NotFound"),
     HTTPStatus.CONFLICT: (ConflictError, "Conflict"),
     HTTPStatus.GONE: (WatchExpiredError, "Expired"),
@@ -91,8 +93,8 @@ def _refused(code: int, status: ApiStatus, message: str) -> MendflowError:
         return AlreadyExistsError("AlreadyExists", message)
     if code == HTTPStatus.CONFLICT and _cause(status, "FieldManagerConflict") is not None:
         return PermanentError("FieldConflict", message)
-    if code == HTTPStatus.FORBIDDEN and _OVER_QUOTA in status.message:
-        return PermanentError("QuotaExceeded", message)
+    if code == HTTPStatus.FORBIDDEN:
+        return _forbidden(status, message)
     kind, reason = _MEANING.get(code, (PermanentError, "Invalid"))
     return kind(reason, message)
 
@@ -106,6 +108,14 @@ def _broken(code: int, status: ApiStatus, message: str) -> MendflowError:
     # A 500 is an answer to this request (a webhook that fails); the rest says "later".
     answered = code == HTTPStatus.INTERNAL_SERVER_ERROR
     return TransientError("InternalError" if answered else "ApiUnavailable", message)
+
+
+def _forbidden(status: ApiStatus, message: str) -> PermanentError:
+    if _OVER_QUOTA in status.message:
+        return PermanentError("QuotaExceeded", message)
+    if _NO_IMPERSONATION in status.message:
+        message = f"{_OPT_IN}: {message}"[:_MAX_MESSAGE]
+    return PermanentError("Forbidden", message)
 
 
 def _too_many(status: ApiStatus, message: str, retry_after: str) -> TransientError:

@@ -32,6 +32,7 @@ from shared.contracts.subjects import Service
 from shared.errors import CannotStartError, MendflowError
 from shared.kube.client import ApiCluster
 from shared.kube.events import EventRecorder
+from shared.kube.port import TargetCluster
 from shared.kube.preflight import missing_crds
 from shared.kube.store import ExecutionStore, WorkflowStore
 from shared.limits import GitOps, Limits, LiveLimits
@@ -266,7 +267,7 @@ class Process:
             identity=self.identity,
             clock=clock,
             cluster=cluster,
-            acting_as=lambda _: cluster,
+            acting_as=self._acting_as(service, cluster, log),
             bus=bus,
             workflows=WorkflowStore(
                 cluster,
@@ -289,6 +290,16 @@ class Process:
             concurrency_pools=settings.concurrency_pools,
             checker=self._checker(service, cluster, policing),
         )
+
+    def _acting_as(
+        self, service: Service, cluster: ApiCluster, log: Logger
+    ) -> Callable[[str], TargetCluster]:
+        """Return who changes targets: the user that is named, or this service itself."""
+        if self.settings.impersonate:
+            return cluster.acting_as
+        if service is Service.EXECUTOR:
+            log.warning("actions are carried out with the executor's own rights")
+        return lambda _: cluster
 
     def _checker(
         self, service: Service, cluster: ApiCluster, policing: Policing

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from cli.namespaces.choosing import WITHIN
+from cli.namespaces.manifests import opted_in
+from shared.api.enums import Action
+from shared.effects.identities import account_of, user_of
+from shared.effects.rights import RIGHTS
 from tests.support.kubectl import Kubectl, Object
 from tests.support.rights import (
     SYSTEM,
@@ -75,9 +80,6 @@ RARELY_USED: Final[Mapping[str, set[Right]]] = {
         Right("patch", WFE, "concurrencypools/status"),
     },
     "executor": {
-        Right("watch", "apps", "deployments"),  # a target may have settled at the first look
-        Right("watch", "batch", "jobs"),
-        Right("watch", "", "pods"),
         Right("watch", KEX, "kubernetesexecutions"),  # while another workflow holds a target
     },
     "monitor": set(),
@@ -119,7 +121,7 @@ def log(
     )
     cases = [diamond_case(), rollback_case(), _waiting_case(), _guarded_case()]
     world = World(cluster, "rights", cases)
-    world.prepare()
+    world.prepare(opted_in("rights", WITHIN, system_namespace=SYSTEM))
     _make_what_is_waited_for(world.kubectl)
     with services:
         world.begin()
@@ -136,11 +138,31 @@ def test_nothing_is_refused(log: Path) -> None:
 
 @pytest.mark.parametrize("service", NAMES)
 def test_what_is_granted_is_used(log: Path, service: str) -> None:
-    used = {each.right for each in requests(log) if each.service == service}
+    own = [each for each in requests(log) if not each.on_behalf_of]
+    used = {each.right for each in own if each.service == service}
 
     assert used
     assert granted(service) - used <= RARELY_USED[service]
     assert RARELY_USED[service] <= granted(service)
+
+
+def test_row_105_targets_are_seen_and_changed_by_the_account_of_the_action(log: Path) -> None:
+    done = [each for each in requests(log) if each.on_behalf_of]
+    accounts = {
+        user_of("rights", account_of(action)): {
+            Right(verb, rule.group, resource)
+            for rule in rights.rules
+            for verb in rule.verbs
+            for resource in rule.resources
+        }
+        for action, rights in RIGHTS.items()
+    }
+
+    assert {each.service for each in done} == {"executor"}
+    assert all(each.right in accounts[each.on_behalf_of] for each in done)
+    patching = {each.on_behalf_of for each in done if each.right.verb == "patch"}
+    changing = (Action.SCALE_DEPLOYMENT, Action.UPDATE_IMAGE, Action.RESTART_DEPLOYMENT)
+    assert patching == {user_of("rights", account_of(action)) for action in changing}
 
 
 @pytest.mark.parametrize("service", NAMES)
@@ -162,7 +184,9 @@ def test_dangerous_rights_are_granted_to_nobody(service: str) -> None:
 @pytest.mark.parametrize(
     ("service", "words", "allowed"),
     [
-        ("executor", "patch deployments", True),
+        ("executor", "get deployments", False),
+        ("executor", "patch deployments", False),
+        ("executor", "impersonate serviceaccounts", False),
         ("executor", "delete pods", False),
         ("executor", "get secrets", False),
         ("executor", "patch workflowexecutions --subresource=status", False),

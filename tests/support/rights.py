@@ -31,6 +31,8 @@ class Request(NamedTuple):
     """One request that a service made, and the answer."""
 
     service: str
+    on_behalf_of: str
+    """The user that it acted as; empty for itself."""
     right: Right
     code: int
     uri: str
@@ -96,6 +98,7 @@ def requests(audit_log: Path) -> Iterator[Request]:
             )
             yield Request(
                 service=user.removeprefix(_USER),
+                on_behalf_of=entry.get("impersonatedUser", {}).get("username", ""),
                 right=Right(entry["verb"], asked.get("apiGroup", ""), resource),
                 code=entry.get("responseStatus", {}).get("code", 0),
                 uri=entry["requestURI"],

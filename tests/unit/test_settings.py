@@ -33,6 +33,13 @@ def test_prefixed_and_plain_names_are_honoured(variable: str, field: str) -> Non
     assert getattr(load({variable: " 42 "}), field) == 42
 
 
+def test_nothing_is_changed_with_the_rights_of_the_executor_unless_it_is_asked_for() -> None:
+    assert load({}).impersonate
+    assert not load({"MENDFLOW_IMPERSONATE": "false"}).impersonate
+    with pytest.raises(SettingsError, match="MENDFLOW_IMPERSONATE=no is refused: it must be true"):
+        load({"MENDFLOW_IMPERSONATE": "no"})
+
+
 def test_the_name_with_the_prefix_wins() -> None:
     assert load({"KUBERNETES_QPS": "1", "MENDFLOW_QPS": "2"}).qps == 2
     assert load({"MENDFLOW_QPS": "2", "KUBERNETES_QPS": "1"}).qps == 2

@@ -19,6 +19,16 @@ def _body(reason: str = "", message: str = "why") -> bytes:
     return json.dumps({"kind": "Status", "reason": reason, "message": message}).encode()
 
 
+def test_whoever_may_not_be_impersonated_is_not_opted_in() -> None:
+    body = _body("Forbidden", 'User "e" cannot impersonate resource "serviceaccounts"')
+
+    error = translate(403, body, request="get deployments web")
+
+    assert error.reason == "Forbidden"
+    assert str(error).startswith("not opted in for this action, see `mendflow namespace --help`")
+    assert "get deployments web: User" in str(error)
+
+
 @pytest.mark.parametrize(
     ("code", "body", "kind", "reason"),
     [
