@@ -57,6 +57,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """More steps than this wait for a person's approval."""
     gitops: Annotated[str, Meta(pattern="^(refuse|note)$")] = "refuse"
     """What becomes of a change to what Argo CD, Flux or Helm owns: refused, or made with a note."""
+    job_image: Annotated[
+        str,
+        Meta(
+            pattern=r"^([^\s@]+@sha256:[0-9a-f]{64})?$",
+            description="an image with its digest, as name@sha256:..., or empty",
+        ),
+    ] = ""
+    """Image that commands of `custom` run in, by digest; empty refuses them."""
     enable_validation_framework: bool = True
     """Whether policies guard the steps: conditions before and after, safety policies always."""
     policy_workers: Annotated[int, Meta(ge=1, le=32)] = 2
@@ -136,6 +144,9 @@ def _in_words(error: str, kind: Any) -> str:
         return "it must be true or false"
     if error.startswith("Expected `int`, got"):
         return "it must be a whole number"
+    described = next((meta.description for meta in get_args(kind)[1:] if meta.description), None)
+    if described is not None:
+        return f"it must be {described}"
     pattern = next((meta.pattern for meta in get_args(kind)[1:] if meta.pattern), None)
     if pattern is not None:
         return f"it must be one of {', '.join(pattern.strip('^()$').split('|'))}"

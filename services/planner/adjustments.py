@@ -2,6 +2,7 @@
 
 from services.planner.conditions import unusable_policies
 from services.planner.core.adjusting import revised
+from services.planner.job_templates import jobs_of
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
 from shared.contracts.subjects import Fact
@@ -25,12 +26,13 @@ class Adjustments:
             return workflow
         before = workflow
         unusable = await unusable_policies(context.checker, workflow)
+        jobs = await jobs_of(context, workflow)
 
         def decide(current: WorkflowExecution) -> WorkflowStatus | None:
             nonlocal before
             before = current
-            now = context.clock.now()
-            return revised(current, context.limits.current, now=now, unusable=unusable)
+            now, limits = context.clock.now(), context.limits.current
+            return revised(current, limits, now=now, unusable=unusable, jobs=jobs)
 
         if decide(workflow) is None:
             return workflow

@@ -13,10 +13,12 @@ from services.planner.core.adjusting import revised
 from services.planner.core.approving import needed
 from services.planner.core.conditions import Unusable
 from services.planner.core.finished import is_finished
+from services.planner.core.job_templates import Jobs
 from services.planner.core.plan import initial_steps, make_plan
 from services.planner.core.remediation import Remediation
 from services.planner.core.timeouts import planning_defect
 from services.planner.core.validate import Defect, validate
+from services.planner.job_templates import jobs_of
 from services.planner.remediations import remediation_of
 from shared.api.enums import Phase
 from shared.api.workflow import WorkflowExecution
@@ -68,10 +70,11 @@ class Planner:
         began = self._context.clock.now()
         remediation = await remediation_of(self._context.cluster, view.workflow)
         unusable = await unusable_policies(self._context.checker, view.workflow)
+        jobs = await jobs_of(self._context, view.workflow)
         baselines = await baselines_of(self._context, view.workflow)
 
         def decide(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            return self._decide(workflow, remediation, unusable, baselines, began=began)
+            return self._decide(workflow, remediation, unusable, jobs, baselines, began=began)
 
         saved = await self._context.workflows.update(
             key.namespace, key.name, key.uid, decide, view=view
@@ -97,6 +100,7 @@ class Planner:
         workflow: WorkflowExecution,
         remediation: Remediation,
         unusable: Unusable,
+        jobs: Jobs,
         baselines: Baselines,
         *,
         began: datetime,
@@ -118,6 +122,7 @@ class Planner:
             max_depth=limits.max_dependency_depth,
             longest_undo=limits.rollback_step_timeout,
             unusable=unusable,
+            jobs=jobs,
         )
         if defects or remediation.defects:
             return _refused(begun, [*defects, *remediation.defects])
@@ -140,7 +145,7 @@ class Planner:
             validation_results=ValidationResults(),
         )
         written = msgspec.structs.replace(workflow, status=planned)
-        return revised(written, limits, now=now, unusable=unusable) or planned
+        return revised(written, limits, now=now, unusable=unusable, jobs=jobs) or planned
 
     async def _announce(self, workflow: WorkflowExecution) -> None:
         context, status = self._context, workflow.status

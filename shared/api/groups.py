@@ -95,6 +95,9 @@ SERVICE: Final = Kind(group="", version="v1", kind="Service", plural="services")
 PERSISTENT_VOLUME_CLAIM: Final = Kind(
     group="", version="v1", kind="PersistentVolumeClaim", plural="persistentvolumeclaims"
 )
+SERVICE_ACCOUNT: Final = Kind(
+    group="", version="v1", kind="ServiceAccount", plural="serviceaccounts"
+)
 POD_TEMPLATE: Final = Kind(group="", version="v1", kind="PodTemplate", plural="podtemplates")
 JOB: Final = Kind(group="batch", version="v1", kind="Job", plural="jobs")
 POD: Final = Kind(group="", version="v1", kind="Pod", plural="pods")

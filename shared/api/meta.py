@@ -15,6 +15,8 @@ from shared.ids import Uid
 WORKFLOW_LABEL: Final = "kubernaut.ai/workflow"
 WORKFLOW_UID_LABEL: Final = "kubernaut.ai/workflow-uid"
 STEP_LABEL: Final = "kubernaut.ai/step"
+EXECUTION_LABEL: Final = "kubernaut.ai/execution"
+ACTION_LABEL: Final = "kubernaut.ai/action"
 ROLLBACK_LABEL: Final = "rollback"
 CORRELATION_ANNOTATION: Final = "kubernaut.ai/correlationID"
 SUBMITTED_BY_ANNOTATION: Final = "kubernaut.ai/submitted-by"

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from shared.api.actions.jobs import ByTemplate
 from shared.api.enums import Action
 from shared.api.groups import (
     CONFIG_MAP,
@@ -112,7 +113,7 @@ def named_namespace(parameters: ActionParameters) -> str:
             return str(getattr(parameters, "namespace", ""))
 
 
-def template_of(action: Action, parameters: ActionParameters) -> str:
+def template_of(action: Action, parameters: ActionParameters | ByTemplate) -> str:
     """Return the name of the PodTemplate that a Job of the action is made from."""
     return str(getattr(parameters, "template", "")) or str(action).replace("_", "-")
 

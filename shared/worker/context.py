@@ -50,6 +50,8 @@ class Context:
     limits: LiveLimits
     concurrency_pools: bool = False
     """Whether ConcurrencyPools are looked at."""
+    job_image: str = ""
+    """What commands of `custom` run in; empty where none is configured."""
     checker: Checker | None = None
     """The policies that guard every step; None where nothing is guarded."""
     acting_as: Callable[[str], TargetCluster] = _nobody

@@ -288,6 +288,7 @@ class Process:
             resync_s=settings.resync_s,
             limits=limits,
             concurrency_pools=settings.concurrency_pools,
+            job_image=settings.job_image,
             checker=self._checker(service, cluster, policing),
         )
 

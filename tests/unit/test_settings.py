@@ -54,6 +54,11 @@ def test_row_31_what_the_environment_sets_is_known_under_each_of_its_names() -> 
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
+        (
+            "MENDFLOW_JOB_IMAGE",
+            "registry.example/tools:latest",
+            "it must be an image with its digest, as name@sha256:..., or empty",
+        ),
         ("MENDFLOW_QPS", "lots", "it must be a number"),
         ("MENDFLOW_QPS", "nan", "expected float >= 0.0"),
         ("MENDFLOW_QPS", "-1", "expected float >= 0.0"),

@@ -13,6 +13,7 @@ import msgspec
 from services.planner.core.approving import needed, with_approval
 from services.planner.core.conditions import NONE_UNUSABLE, Unusable
 from services.planner.core.defects import Defect, step_path
+from services.planner.core.job_templates import NO_JOBS, Jobs
 from services.planner.core.plan import initial_steps, make_plan
 from services.planner.core.validate import validate
 from shared.api.enums import TERMINAL_PHASES
@@ -37,6 +38,7 @@ def revised(
     *,
     now: datetime,
     unusable: Unusable = NONE_UNUSABLE,
+    jobs: Jobs = NO_JOBS,
 ) -> WorkflowStatus | None:
     """Return the status with every adjustment decided that is due, or None if none is.
 
@@ -45,6 +47,7 @@ def revised(
         limits: those in force.
         now: stamp of the entries, and beginning of the wait for approval.
         unusable: why policies of conditions cannot be used.
+        jobs: what the cluster has for Jobs.
     """
     current = workflow
     for adjustment in undecided(workflow):
@@ -54,7 +57,7 @@ def revised(
         unreadable = _condition_problem(current, adjustment)
         if not unreadable and not is_due(current, adjustment):
             continue
-        problem = unreadable or _problem(current, adjustment, limits, unusable)
+        problem = unreadable or _problem(current, adjustment, limits, unusable, jobs)
         if problem:
             entry = _entry(adjustment, plan.revision, accepted=False, reason=problem, now=now)
             status = _noted(current.status, entry)
@@ -65,7 +68,11 @@ def revised(
 
 
 def _problem(
-    workflow: WorkflowExecution, adjustment: Adjustment, limits: Limits, unusable: Unusable
+    workflow: WorkflowExecution,
+    adjustment: Adjustment,
+    limits: Limits,
+    unusable: Unusable,
+    jobs: Jobs,
 ) -> str:
     """Return why an adjustment cannot be accepted, or nothing."""
     found = _lateness(workflow) or _removal_problem(workflow, adjustment)
@@ -81,6 +88,7 @@ def _problem(
         max_depth=limits.max_dependency_depth,
         longest_undo=limits.rollback_step_timeout,
         unusable=unusable,
+        jobs=jobs,
     )
     if not defects:
         return ""

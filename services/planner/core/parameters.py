@@ -24,6 +24,7 @@ from shared.api.parameters import (
     UpdateSecret,
     WaitForCondition,
 )
+from shared.effects import job_environment
 from shared.effects.manifests import ManifestError, parsed, parsed_object
 from shared.effects.targets import APPLICABLE, DIAGNOSABLE, MARKABLE, WAITABLE
 
@@ -77,6 +78,7 @@ def _resources(given: IncreaseResources) -> Problems:
 def _custom(given: Custom) -> Problems:
     if bool(given.template) == bool(given.custom_command):
         yield "", "give either customCommand or template"
+    yield from job_environment.problems_of(given)
 
 
 def _kind(field: str, kind: str, known: Mapping[str, Any], verb: str) -> Problems:

@@ -19,6 +19,7 @@ from services.planner.core.conditions import (
 )
 from services.planner.core.defects import DEFINITION, Defect, Reason, step_path
 from services.planner.core.graph import batches, build_graph, cycles, dependencies
+from services.planner.core.job_templates import NO_JOBS, Jobs, job_defects
 from services.planner.core.references import reference_defects
 from services.planner.core.retrying import retry_defects
 from services.planner.core.timeouts import deadline_defects, duration_defects
@@ -42,6 +43,7 @@ def validate(
     max_depth: int = 100,
     longest_undo: timedelta = timedelta(minutes=5),
     unusable: Unusable = NONE_UNUSABLE,
+    jobs: Jobs = NO_JOBS,
 ) -> list[Defect]:
     """Return every defect of the definition; an empty list means it can be planned.
 
@@ -51,6 +53,7 @@ def validate(
         max_depth: Batches a plan may have, one after the other.
         longest_undo: What one try of an explicit undo may take.
         unusable: Why policies of conditions cannot be used.
+        jobs: What the cluster has for Jobs.
     """
     spec = workflow.spec
     definition = spec.workflow_definition
@@ -70,6 +73,7 @@ def validate(
         found += duration_defects(step, longest_undo=longest_undo)
         found += retry_defects(step)
         found += condition_defects(step, unusable)
+        found += job_defects(step, jobs, namespace=workflow.metadata.namespace)
         found += unsupported_in_step(step)
     found += deadline_defects(spec)
     found += override_defects(spec)
