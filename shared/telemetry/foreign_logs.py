@@ -23,8 +23,9 @@ _SEQUENCE: Final = re.compile(
 )
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _KEY: Final = "PRIVATE KEY-----"
-_HEADLESS: Final = re.compile(r"\A(?:(?!-----BEGIN )[\s\S])*?-----END [A-Z ]*PRIVATE KEY-----")
-_ENDLESS: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?![\s\S]*-----END )[\s\S]*\Z")
+_HEADLESS: Final = re.compile(r"\A[\s\S]*-----END [A-Z ]*PRIVATE KEY-----")
+_ENDLESS: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*\Z")
+"""A key of which the log has only the end or the beginning, once whole ones are replaced."""
 
 
 def kept(text: str) -> str:
