@@ -67,6 +67,11 @@ class Layout:
         return self.work_dir / "audit.log"
 
     @property
+    def pod_logs(self) -> Path:
+        """The file that tells kwok what fake containers have written."""
+        return self.work_dir / "pod-logs.yaml"
+
+    @property
     def kubeconfigs(self) -> Path:
         """The directory of the kubeconfig files."""
         return self.work_dir / "kubeconfigs"
@@ -136,6 +141,10 @@ def apiserver_command(layout: Layout, *, audit: bool, extra: Sequence[str] = ())
         "--allow-privileged=true",
         "--profiling=false",
         "--shutdown-delay-duration=0s",
+        # Logs of pods: kwok answers for the kubelets of all nodes, at one address.
+        "--kubelet-preferred-address-types=ExternalIP",
+        f"--kubelet-port={layout.ports.kubelet}",
+        f"--kubelet-certificate-authority={pki.cluster.files.certificate}",
         *(_audit_flags(layout) if audit else ()),
         *extra,
     )
@@ -207,5 +216,8 @@ def kwok_command(layout: Layout) -> tuple[str, ...]:
         # A new kwok takes no node over before the leases of the old one have run out, so this is
         # how long pods stand still when it was killed.
         "--node-lease-duration-seconds=8",
-        *(f"--config={stage}" for stage in stages),
+        f"--server-address={LOOPBACK}:{layout.ports.kubelet}",
+        f"--tls-cert-file={layout.pki.server.certificate}",
+        f"--tls-private-key-file={layout.pki.server.key}",
+        *(f"--config={file}" for file in (*stages, layout.pod_logs)),
     )

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from deploy.local.ports import LOOPBACK
 from deploy.local.versions import KUBERNETES
 
 RESOURCES: Final = {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "500"}
@@ -34,6 +35,8 @@ def render_node(index: int) -> dict[str, Any]:
             "addresses": [
                 {"type": "InternalIP", "address": f"10.0.0.{10 + index}"},
                 {"type": "Hostname", "address": name},
+                # Where the API server finds the kubelet, which is kwok.
+                {"type": "ExternalIP", "address": LOOPBACK},
             ],
             "allocatable": RESOURCES,
             "capacity": RESOURCES,

@@ -24,17 +24,20 @@ class Ports:
     apiserver: int
     controller_manager: int
     scheduler: int
+    kubelet: int
+    """Where kwok answers for all nodes."""
 
 
 def choose_ports() -> Ports:
     """Return ports that are free now and differ from each other."""
-    etcd, etcd_peer, apiserver, controller_manager, scheduler = choose_free_ports(5)
+    etcd, etcd_peer, apiserver, controller_manager, scheduler, kubelet = choose_free_ports(6)
     return Ports(
         etcd=etcd,
         etcd_peer=etcd_peer,
         apiserver=apiserver,
         controller_manager=controller_manager,
         scheduler=scheduler,
+        kubelet=kubelet,
     )
 
 

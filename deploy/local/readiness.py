@@ -38,7 +38,7 @@ class Readiness:
             flags.APISERVER: lambda: self._api.is_ok("/readyz"),
             flags.CONTROLLER_MANAGER: lambda: controllers.is_ok("/healthz"),
             flags.SCHEDULER: lambda: scheduler.is_ok("/readyz"),
-            # It serves nothing; that nodes become ready shows that it works.
+            # That nodes become ready shows that it works.
             flags.KWOK: lambda: True,
         }
 

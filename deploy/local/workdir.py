@@ -17,6 +17,7 @@ from deploy.local.certs import load_cluster_authority, load_or_create_pki
 from deploy.local.errors import LocalClusterError
 from deploy.local.flags import Layout
 from deploy.local.kubeconfig import write_kubeconfig
+from deploy.local.pod_logs import render_pod_logs
 from deploy.local.ports import choose_ports
 
 MARK: Final = ".mendflow-cluster"
@@ -25,7 +26,8 @@ AUDIT_LOG: Final = "audit.log"
 LOGS: Final = "logs"
 PKI: Final = "pki"
 KUBECONFIGS: Final = "kubeconfigs"
-DATA: Final = ("etcd", PKI, KUBECONFIGS, STATE_FILE)
+POD_LOGS: Final = "pod-logs.yaml"
+DATA: Final = ("etcd", PKI, KUBECONFIGS, POD_LOGS, STATE_FILE)
 """What a stopped cluster has no more use for."""
 RECORDS: Final = (LOGS, AUDIT_LOG)
 """What stays readable after a stop, until the next start."""
@@ -94,6 +96,7 @@ class WorkDir:
                 groups=groups,
             )
             written.rename(layout.kubeconfig(user))
+        layout.pod_logs.write_text(render_pod_logs())
         state = {"server": layout.server, "kubeconfig": str(layout.kubeconfig(flags.ADMIN))}
         (self.path / STATE_FILE).write_text(json.dumps(state))
         return layout

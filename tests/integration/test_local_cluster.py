@@ -215,6 +215,21 @@ def test_pods_can_be_made_to_misbehave(
     )
 
 
+def test_containers_have_written_what_is_in_the_file_of_their_name(
+    kubectl: Kubectl, namespace: str
+) -> None:
+    template = pod_template()
+    named = template["spec"]["containers"][0] | {"name": "hostile"}
+    template["spec"]["containers"].append(named)
+    kubectl("apply", "-n", namespace, "-f-", given=job(template))
+    kubectl("wait", "-n", namespace, "job/once", "--for=condition=Complete", "--timeout=30s")
+
+    logs = kubectl("logs", "-n", namespace, "job/once", "--all-containers", "--prefix")
+
+    assert re.search(r"/hostile\] login with password=hunter2$", logs, re.MULTILINE)
+    assert logs.count("hello from a fake container") == 1
+
+
 def test_a_healed_pod_becomes_ready(kubectl: Kubectl, namespace: str) -> None:
     template = pod_template(annotations={"mendflow.test/pod": "never-ready"})
     kubectl("apply", "-n", namespace, "-f-", given=deployment(template, replicas=1))

@@ -11,7 +11,9 @@ from deploy.local.certs import load_or_create_pki
 from deploy.local.flags import Layout
 from deploy.local.ports import Ports
 
-PORTS = Ports(etcd=1001, etcd_peer=1002, apiserver=1003, controller_manager=1004, scheduler=1005)
+PORTS = Ports(
+    etcd=1001, etcd_peer=1002, apiserver=1003, controller_manager=1004, scheduler=1005, kubelet=1006
+)
 STAGES = sorted((flags.RESOURCES / "kwok").glob("*.yaml"))
 BEHAVIOUR = '.metadata.annotations["mendflow.test/pod"] // .metadata.labels["mendflow.test/pod"]'
 
