@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.effects.pod_templates import problems_of
-from tests.unit.executor.job_stage import Object, pod_template, with_container
+from tests.support.jobs import Object, pod_template, with_container
 
 SPEC = "template.spec"
 MAIN = f"{SPEC}.containers[main]"

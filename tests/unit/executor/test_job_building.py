@@ -14,7 +14,7 @@ from shared.api.parameters import Custom, FailoverDatabase
 from shared.workflow.names import operation_id
 from tests.support.builders import UID
 from tests.support.expansion import expanded
-from tests.unit.executor.job_stage import (
+from tests.support.jobs import (
     FAILOVER,
     Object,
     claim_of,

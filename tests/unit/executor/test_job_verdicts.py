@@ -5,7 +5,7 @@ import pytest
 from services.executor.core.changes import Broken, Done, NotYet
 from services.executor.core.jobs import GONE, is_ours, judge, picked, running
 from shared.api.enums import Action, ErrorType
-from tests.unit.executor.job_stage import JOB_UID, Object, claim_of, ended, exited, pod
+from tests.support.jobs import JOB_UID, Object, claim_of, ended, exited, pod
 
 JOB: Object = {"metadata": {"name": "fix-1-promote-job", "uid": JOB_UID}, "spec": {}}
 

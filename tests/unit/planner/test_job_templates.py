@@ -21,7 +21,7 @@ from shared.api.workflow_spec import (
 from shared.effects.catalogue import with_parameters
 from shared.limits import Limits
 from tests.support.builders import NOW, make_workflow, notify_step, planned
-from tests.unit.executor.job_stage import pod_template, with_container
+from tests.support.jobs import pod_template, with_container
 
 STEPS: Final = "spec.workflowDefinition.steps"
 MISSING: Final = "there is no PodTemplate failover-database in namespace default"
