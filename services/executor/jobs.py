@@ -159,6 +159,8 @@ class JobRunner:
             except AlreadyExistsError:
                 continue
             except TransientError:
+                if self._clock.now() >= self._deadline:
+                    raise
                 await asyncio.sleep(_RETRY_S)
 
     async def _existing(self) -> Object | None:

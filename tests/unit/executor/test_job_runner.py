@@ -1,0 +1,311 @@
+"""A Job in virtual time: answers that get lost, claims that are gone, ends in between."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+import pytest
+
+from services.executor.core.changes import RefusedError
+from services.executor.core.job_building import job_name
+from services.executor.jobs import JobRunner
+from services.executor.stop import Stop
+from shared.api.enums import Action, ErrorType
+from shared.api.groups import JOB, POD, POD_TEMPLATE, Kind
+from shared.errors import (
+    ConflictError,
+    FencedError,
+    MendflowError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+)
+from shared.kube.port import Listing, Object
+from tests.support.jobs import FAILOVER, JOB_UID, claim_of, ended, exited, pod, pod_template
+from tests.support.virtual_time import run, virtual_clock
+from tests.unit.executor.little_cluster import LittleCluster
+
+NAME: Final = job_name(claim_of().metadata.name)
+
+
+class JobCluster(LittleCluster):
+    """An API server that makes Jobs, loses answers, and deletes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.put(POD_TEMPLATE, pod_template())
+        self.created = 0
+        self.losing_creations: list[str] = []
+        """What is lost of the next creations: the `answer`, or the `request` already."""
+        self.on_created: Callable[[], object] = lambda: None
+        self.refusing: MendflowError | None = None
+        """What deletions are answered with."""
+        self.pods: list[Object] = []
+        self.pods_stay = False
+        self.written: str | MendflowError = "all is well\n"
+
+    async def create(self, kind: Kind, body: Object, *, namespace: str = "") -> Object:
+        """Store a Job under a uid of its own."""
+        losing = self.losing_creations.pop(0) if self.losing_creations else ""
+        if losing == "request":
+            raise TransientError("ApiUnavailable", "lost on the way")
+        made = deepcopy(body)
+        made["metadata"]["uid"] = JOB_UID
+        made = await super().create(kind, made, namespace=namespace)
+        self.created += 1
+        self.on_created()
+        if losing == "answer":
+            raise TransientError("ApiUnavailable", "the answer was lost")
+        return made
+
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        uid: str,
+        namespace: str = "",
+        resource_version: str = "",
+        grace_s: int | None = None,
+    ) -> Object:
+        """Take an object away, and its pods."""
+        del namespace, resource_version, grace_s
+        if self.refusing is not None:
+            raise self.refusing
+        live = self._objects.get((kind.kind, name))
+        if live is None:
+            raise NotFoundError("NotFound", name)
+        if live["metadata"]["uid"] != uid:
+            raise ConflictError("Conflict", name)
+        if not self.pods_stay:
+            self.pods = []
+        return self._objects.pop((kind.kind, name))
+
+    async def list(self, kind: Kind, *, namespace: str = "", label_selector: str = "") -> Listing:
+        """Return the pods."""
+        assert kind is POD
+        assert label_selector == f"batch.kubernetes.io/controller-uid={JOB_UID}"
+        del namespace
+        return Listing(items=self.pods, resource_version="1")
+
+    async def logs(self, pod: str, *, namespace: str, container: str, limit_bytes: int) -> str:
+        """Return what was written."""
+        del pod, namespace, container
+        if isinstance(self.written, MendflowError):
+            raise self.written
+        return self.written[-limit_bytes:]
+
+    def end(self, condition: str, reason: str = "") -> None:
+        """Let the Job end."""
+        self.put(JOB, ended(self.get(JOB, NAME), condition, reason))
+
+
+class Stage:
+    """One claim, and who runs its Job."""
+
+    def __init__(self) -> None:
+        self.cluster = JobCluster()
+        self.stop = Stop()
+        self.confirmed = 0
+        self.fenced = False
+        self.claim = claim_of()
+
+    def runner(self, *, seconds: float = 300) -> JobRunner:
+        """Return a runner with so much time left."""
+        clock = virtual_clock()
+        return JobRunner(
+            self.cluster,
+            self.claim,
+            clock=clock,
+            deadline=clock.now() + timedelta(seconds=seconds),
+            stop=self.stop,
+            confirm=self.confirm,
+            image="",
+        )
+
+    async def confirm(self) -> None:
+        """Say whether the claim is ours."""
+        self.confirmed += 1
+        if self.fenced:
+            raise FencedError("ClaimLost", "no longer ours")
+
+
+async def _refused(work: Awaitable[object]) -> RefusedError:
+    with pytest.raises(RefusedError) as caught:
+        await work
+    return caught.value
+
+
+def _in(scenario: Callable[[Stage], Awaitable[None]]) -> None:
+    async def played() -> None:
+        await scenario(Stage())
+
+    run(played())
+
+
+def test_a_lost_answer_makes_no_second_job() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.losing_creations = ["request", "answer"]
+        stage.cluster.on_created = lambda: stage.cluster.end("Complete")
+
+        outcome = await stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE)
+
+        assert outcome.done.result.success
+        assert outcome.job_name == NAME
+        assert stage.cluster.created == 1
+        assert stage.confirmed == 2
+
+    _in(scenario)
+
+
+def test_who_lost_the_claim_creates_nothing() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.fenced = True
+
+        with pytest.raises(FencedError):
+            await stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE)
+
+        assert stage.cluster.created == 0
+
+    _in(scenario)
+
+
+def test_cancelled_before_its_creation_there_is_no_job() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.stop.ask()
+
+        error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert (error.error, str(error)) == (
+            ErrorType.CANCELLED,
+            "cancelled before the Job was created",
+        )
+        assert stage.cluster.created == 0
+
+    _in(scenario)
+
+
+def test_a_creation_on_its_way_is_seen_through_before_a_cancellation() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.losing_creations = ["request"]
+        confirm = stage.confirm
+
+        async def cancelled_meanwhile() -> None:
+            await confirm()
+            stage.stop.ask()
+
+        stage.confirm = cancelled_meanwhile  # type: ignore[method-assign]
+
+        error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert error.error is ErrorType.CANCELLED
+        assert "the Job was stopped" in str(error)
+        assert stage.cluster.created == 1
+        assert await stage.cluster.read(JOB, NAME) is None
+
+    _in(scenario)
+
+
+def test_a_job_that_was_seen_and_is_gone_does_not_run_again() -> None:
+    async def scenario(stage: Stage) -> None:
+        status = msgspec.structs.replace(stage.claim.status, job_name=NAME)
+        stage.claim = msgspec.structs.replace(stage.claim, status=status)
+
+        error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert (error.error, error.reason) == (ErrorType.UNKNOWN_ERROR, "Unknown")
+        assert stage.cluster.created == 0
+
+    _in(scenario)
+
+
+def test_out_of_time_nothing_is_created_and_what_ended_in_time_counts() -> None:
+    async def scenario(stage: Stage) -> None:
+        late = await _refused(stage.runner(seconds=-1).run(FAILOVER, Action.FAILOVER_DATABASE))
+        assert late.error is ErrorType.TIMEOUT
+        assert stage.cluster.created == 0
+
+        stage.cluster.on_created = lambda: stage.cluster.end("Complete")
+        await stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE)
+        outcome = await stage.runner(seconds=-1).run(FAILOVER, Action.FAILOVER_DATABASE)
+
+        assert outcome.done.result.success
+
+    _in(scenario)
+
+
+def test_a_failed_job_stays_for_people_to_look_at() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.pods = [pod("p", "Failed", main=exited(3))]
+        stage.cluster.on_created = lambda: stage.cluster.end("Failed", "BackoffLimitExceeded")
+        runner = stage.runner()
+
+        error = await _refused(runner.run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert str(error) == "the Job failed; container main of pod p ended with exit code 3"
+        assert (runner.job_name, runner.logs) == (NAME, "all is well")
+        assert await stage.cluster.read(JOB, NAME) is not None
+
+    _in(scenario)
+
+
+@pytest.mark.parametrize(
+    "why", [PermanentError("Invalid", "not started"), TransientError("ApiUnavailable", "down")]
+)
+def test_a_log_that_cannot_be_read_is_a_warning(why: MendflowError) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.pods = [pod("p", "Succeeded", main=exited(0))]
+        stage.cluster.written = why
+        stage.cluster.on_created = lambda: stage.cluster.end("Complete")
+
+        outcome = await stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE)
+
+        assert outcome.logs == ""
+        assert outcome.done.result.warnings == [f"no log: {why}"]
+
+    _in(scenario)
+
+
+def test_pods_that_do_not_end_are_named() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.pods = [pod("stubborn", "Running", main={"running": {}})]
+        stage.cluster.pods_stay = True
+
+        error = await _refused(stage.runner(seconds=5).run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert error.error is ErrorType.TIMEOUT
+        assert "container main of pod stubborn runs" in str(error)
+        assert str(error).endswith("still ending: stubborn")
+        assert await stage.cluster.read(JOB, NAME) is None
+
+    _in(scenario)
+
+
+def test_a_job_that_may_not_be_deleted_is_told() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.refusing = PermanentError("Forbidden", "delete jobs: no")
+
+        error = await _refused(stage.runner(seconds=5).run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert str(error).endswith("it could not be stopped: delete jobs: no")
+
+    _in(scenario)
+
+
+def test_a_job_that_ends_while_it_is_to_be_stopped_is_not_deleted() -> None:
+    async def scenario(stage: Stage) -> None:
+        runner = stage.runner(seconds=5)
+        stage.cluster.refusing = TransientError("ApiUnavailable", "try again")
+        asyncio.get_running_loop().call_at(
+            6, lambda: stage.cluster.end("Failed", "BackoffLimitExceeded")
+        )
+
+        error = await _refused(runner.run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert error.error is ErrorType.TIMEOUT
+        assert await stage.cluster.read(JOB, NAME) is not None
+
+    _in(scenario)
