@@ -87,7 +87,7 @@ async def test_a_failed_job_fails_its_step_and_leaves_its_log(ground: Ground) ->
     assert template == "{{ .Secret }} ${env.HOME}"
 
 
-async def test_row_101_a_job_that_is_not_wanted_any_more_runs_no_longer(ground: Ground) -> None:
+async def test_a_job_that_is_not_wanted_any_more_runs_no_longer(ground: Ground) -> None:
     await ground.template(_behaving("endless", pod="never-ready"))
     parameters, stop = _asks("endless"), Stop()
     late, ended = await asyncio.gather(
