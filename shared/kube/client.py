@@ -28,6 +28,8 @@ from shared.kube.ratelimit import RateLimiter
 
 _PAGE: Final = 500
 _LOG_LINES: Final = 200
+_LOG_BYTES: Final = 1024 * 1024
+"""What is read of so many lines at most: a line has no limit of its own."""
 _REQUEST_S: Final = 15.0
 _WATCH_SERVER_S: Final = (240, 300)
 _WATCH_SILENCE_S: Final = 90.0
@@ -300,7 +302,11 @@ class ApiCluster:
         answer = await self._send(
             "GET",
             _path(POD, namespace, pod, "log"),
-            query={"container": container, "tailLines": str(_LOG_LINES)},
+            query={
+                "container": container,
+                "tailLines": str(_LOG_LINES),
+                "limitBytes": str(_LOG_BYTES),
+            },
             resource="pods/log",
         )
         if answer.code >= 400:  # noqa: PLR2004 - HTTP

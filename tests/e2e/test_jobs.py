@@ -59,13 +59,13 @@ def test_a_job_that_cannot_run_is_refused_when_it_is_planned(
 
     missing, forbidden = _refusals(space, "missing"), _refusals(space, "forbidden")
 
-    assert missing == [
-        (
-            f"{STEP}.parameters.failoverDatabase.template: InvalidParameters: there is no PodTemplate "
-            "failover-database in namespace jobs: failover_database needs one, since a plain cluster "
-            "has no database to act on; create it, or name another one in template"
-        )
-    ]
+    (why,) = missing
+    assert why == (
+        f"{STEP}.parameters.failoverDatabase.template: InvalidParameters: "
+        "there is no PodTemplate failover-database in namespace jobs: failover_database needs "
+        "one, since a plain cluster has no database to act on; create it, or name another one "
+        "in template"
+    )
     assert len(forbidden) == 2
     assert forbidden[0].startswith(
         f"{STEP}.parameters.custom.config: InvalidParameters: 'PATH' would decide"
