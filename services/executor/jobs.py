@@ -6,7 +6,7 @@ a step ends when nothing of it runs.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -15,11 +15,11 @@ import msgspec
 from services.executor.core import changes, dry_runs, job_building, jobs
 from services.executor.core.changes import Address, Broken, Done, NotYet, RefusedError, Verdict
 from services.executor.core.jobs import Picked
+from services.executor.held import HeldClaim
 from services.executor.settling import Settling
 from services.executor.stop import Stop
 from shared.api.actions.jobs import ByTemplate
 from shared.api.enums import Action, ErrorType
-from shared.api.execution import KubernetesExecution
 from shared.api.groups import JOB, POD, POD_TEMPLATE
 from shared.clock import Clock
 from shared.effects.targets import template_of
@@ -44,9 +44,6 @@ _MAX_MESSAGE: Final = 256
 _STOPPED: Final = "the Job was stopped; what it had done by then stays"
 _UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 
-Confirm = Callable[[], Awaitable[None]]
-"""Returns while the claim is still ours; raises FencedError when it is not."""
-
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """A Job that completed."""
@@ -62,37 +59,33 @@ class JobRunner:
     def __init__(
         self,
         cluster: TargetCluster,
-        claim: KubernetesExecution,
+        held: HeldClaim,
         *,
         clock: Clock,
         deadline: datetime,
         stop: Stop,
-        confirm: Confirm,
         image: str,
     ) -> None:
         """Build it; nothing is created yet.
 
         Args:
             cluster: on whose behalf the Job is created.
-            claim: the execution, under our claim.
+            held: the execution, under our claim.
             clock: what the deadline is measured by.
             deadline: when the attempt is out of time.
             stop: asks for its end.
-            confirm: is awaited right before the Job is created.
             image: what commands run in; empty where none is configured.
         """
         self._cluster = cluster
-        self._claim = claim
+        self._held = held
         self._clock = clock
         self._deadline = deadline
         self._stop = stop
-        self._confirm = confirm
         self._image = image
         self._settling = Settling(cluster, clock=clock, deadline=deadline, stop=stop)
+        meta = held.now.metadata
         self._address = Address(
-            kind=JOB,
-            name=job_building.job_name(claim.metadata.name),
-            namespace=claim.metadata.namespace,
+            kind=JOB, name=job_building.job_name(meta.name), namespace=meta.namespace
         )
         self.job_name = ""
         """The Job, once there is one; kept also where `run` raises."""
@@ -153,9 +146,9 @@ class JobRunner:
                 if self._clock.now() >= self._deadline:
                     raise changes.too_late(f"{self._address} to be created")
                 body = body or await self._body(parameters, action)
-                await self._confirm()
+                await self._held.confirm()
                 unanswered = True
-                return await self._cluster.create(JOB, body, namespace=self._address.namespace)
+                return await self._created(body)
             except AlreadyExistsError:
                 continue
             except TransientError:
@@ -163,10 +156,16 @@ class JobRunner:
                     raise
                 await asyncio.sleep(_RETRY_S)
 
+    async def _created(self, body: Object) -> Object:
+        """Create the Job, and put on record that it was."""
+        made = await self._cluster.create(JOB, body, namespace=self._address.namespace)
+        await self._held.keep(progress=f"{self._address} runs")
+        return made
+
     async def _existing(self) -> Object | None:
         address = self._address
         live = await self._cluster.read(JOB, address.name, namespace=address.namespace)
-        if live is not None and not jobs.is_ours(live, self._claim):
+        if live is not None and not jobs.is_ours(live, self._held.now):
             raise RefusedError(
                 ErrorType.RESOURCE_CONFLICT,
                 f"{address} belongs to somebody else; delete or rename it",
@@ -176,14 +175,14 @@ class JobRunner:
 
     def _refuse_to_create(self) -> None:
         """Stop before a Job that is not wanted any more, or that ran once already."""
-        if self._claim.status.job_name:
+        if jobs.was_created(self._held.now):
             self.job_name = self._address.name
             raise RefusedError(ErrorType.UNKNOWN_ERROR, jobs.GONE, reason="Unknown")
         if self._stop.asked:
             raise changes.cancelled("cancelled before the Job was created")
 
     async def _body(self, parameters: ByTemplate, action: Action) -> Object:
-        claim = self._claim
+        claim = self._held.now
         if job_building.by_command(parameters):
             body = job_building.from_command(claim, action, parameters, image=self._image)
         else:
@@ -206,9 +205,9 @@ class JobRunner:
         try:
             tried = await self._cluster.dry_create(JOB, body, namespace=self._address.namespace)
         except PermanentError as error:
-            self.dry_run = dry_runs.refused(self._claim, self._address, str(error))
+            self.dry_run = dry_runs.refused(self._held.now, self._address, str(error))
             raise PermanentError(error.reason, f"dry run: {error}") from error
-        self.dry_run = dry_runs.passed(self._claim, self._address, tried.warnings)
+        self.dry_run = dry_runs.passed(self._held.now, self._address, tried.warnings)
 
     async def _explained(self, uid: str, error: RefusedError) -> RefusedError:
         """Return the error with what the pods tell; end what still runs of the Job.

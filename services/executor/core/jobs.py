@@ -12,6 +12,7 @@ import msgspec
 from services.executor.core.changes import Broken, Done, NotYet, Object, Verdict
 from shared.api.enums import Action, ErrorType
 from shared.api.execution import KubernetesExecution
+from shared.api.groups import JOB
 from shared.api.results import CustomResult, StepResult
 
 GONE: Final = "the Job was deleted before it ended; how far it came is not known"
@@ -35,6 +36,13 @@ def is_ours(job: Object, claim: KubernetesExecution) -> bool:
     """Return whether a Job was created for this very execution."""
     owners = job["metadata"].get("ownerReferences") or []
     return any(each.get("controller") and each["uid"] == claim.metadata.uid for each in owners)
+
+
+def was_created(claim: KubernetesExecution) -> bool:
+    """Return whether it is on record that an execution created its Job."""
+    status = claim.status
+    made = (each for each in status.effects if each.answered and each.kind == JOB.kind)
+    return any(each.verb == "create" for each in made) or bool(status.job_name)
 
 
 def has_ended(job: Object) -> bool:

@@ -56,6 +56,16 @@ def failed(claim: KubernetesExecution, error: RefusedError, *, now: datetime) ->
     return _ended(claim, ExecutionPhase.FAILED, outcome, message=message, now=now)
 
 
+def with_job(status: ExecutionStatus, *, name: str, logs: str) -> ExecutionStatus:
+    """Return the status with the Job that ran, and the end of its log; as it is without one."""
+    if not name:
+        return status
+    outcome = status.execution_results
+    if outcome is not None:
+        outcome = msgspec.structs.replace(outcome, job_name=name, pod_logs=logs)
+    return msgspec.structs.replace(status, job_name=name, execution_results=outcome)
+
+
 def _ended(
     claim: KubernetesExecution,
     phase: ExecutionPhase,

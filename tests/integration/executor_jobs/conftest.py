@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import pytest
 
+from services.executor.held import HeldClaim
 from services.executor.jobs import JobRunner
+from services.executor.ledger import LedgerCluster
 from services.executor.stop import Stop
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import JOB, POD, POD_TEMPLATE, Kind
@@ -32,6 +34,7 @@ class Ground:
     def __init__(self, api: ApiCluster, kubectl: Kubectl) -> None:
         self.api = api
         self.namespace = kubectl.namespace
+        self._executions = ExecutionStore(api)
 
     async def template(self, body: Object) -> Object:
         """Create a PodTemplate."""
@@ -52,24 +55,23 @@ class Ground:
             wanted.metadata, namespace=self.namespace, owner_references=[]
         )
         spec = msgspec.structs.replace(wanted.spec, dry_run=dry_run)
-        made = await ExecutionStore(self.api).create(
+        made = await self._executions.create(
             msgspec.structs.replace(wanted, metadata=meta, spec=spec)
         )
         status = msgspec.structs.replace(wanted.status, start_time=SystemClock().now())
-        return msgspec.structs.replace(made, status=status)
+        return await self._executions.write_status(made, status)
 
     def runner(
         self, claim: KubernetesExecution, *, stop: Stop | None = None, seconds: float = 60
     ) -> JobRunner:
         """Return who runs the Job of a claim."""
-        clock = SystemClock()
+        clock, held = SystemClock(), HeldClaim(self._executions, claim)
         return JobRunner(
-            self.api,
-            claim,
+            LedgerCluster(self.api, held),
+            held,
             clock=clock,
             deadline=clock.now() + timedelta(seconds=seconds),
             stop=stop or Stop(),
-            confirm=_is_ours,
             image=IMAGE,
         )
 
@@ -96,14 +98,10 @@ class Ground:
         return listing.items
 
 
-async def _is_ours() -> None:
-    """Confirm every claim: nobody else is here."""
-
-
 @pytest.fixture(scope="module")
-def space(cluster: "LocalCluster") -> Kubectl:
-    """Kubectl in a namespace of this module, where pods have to be restricted."""
-    kubectl = empty_namespace(cluster, "executor-jobs")
+def space(cluster: "LocalCluster", request: pytest.FixtureRequest) -> Kubectl:
+    """Kubectl in a namespace of the module, where pods have to be restricted."""
+    kubectl = empty_namespace(cluster, f"executor-jobs-{request.path.stem.removeprefix('test_')}")
     label = "pod-security.kubernetes.io/enforce=restricted"
     kubectl.ok("label", "namespace", kubectl.namespace, label)
     kubectl.ok("create", "serviceaccount", "mendflow-job")

@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pytest
 
 from services.executor.core.changes import RefusedError
 from services.executor.core.job_building import job_name
+from services.executor.held import HeldClaim
 from services.executor.jobs import JobRunner
+from services.executor.ledger import LedgerCluster
 from services.executor.stop import Stop
 from shared.api.enums import Action, ErrorType
-from shared.api.groups import JOB, POD, POD_TEMPLATE, Kind
+from shared.api.execution import EffectRecord, KubernetesExecution
+from shared.api.groups import JOB, KUBERNETES_EXECUTION, POD, POD_TEMPLATE, Kind
 from shared.errors import (
     ConflictError,
     FencedError,
@@ -24,9 +27,10 @@ from shared.errors import (
     TransientError,
 )
 from shared.kube.port import Listing, Object
+from shared.kube.store import ExecutionStore
 from tests.support.jobs import FAILOVER, JOB_UID, claim_of, ended, exited, pod, pod_template
 from tests.support.virtual_time import run, virtual_clock
-from tests.unit.executor.little_cluster import LittleCluster
+from tests.unit.executor.little_cluster import LittleCluster, stored
 
 NAME: Final = job_name(claim_of().metadata.name)
 
@@ -41,6 +45,7 @@ class JobCluster(LittleCluster):
         self.losing_creations: list[str] = []
         """What is lost of the next creations: the `answer`, or the `request` already."""
         self.on_created: Callable[[], object] = lambda: None
+        self.on_lost: Callable[[], object] = lambda: None
         self.refusing: MendflowError | None = None
         """What deletions are answered with."""
         self.pods: list[Object] = []
@@ -51,6 +56,7 @@ class JobCluster(LittleCluster):
         """Store a Job under a uid of its own."""
         losing = self.losing_creations.pop(0) if self.losing_creations else ""
         if losing == "request":
+            self.on_lost()
             raise TransientError("ApiUnavailable", "lost on the way")
         made = deepcopy(body)
         made["metadata"]["uid"] = JOB_UID
@@ -109,28 +115,28 @@ class Stage:
     def __init__(self) -> None:
         self.cluster = JobCluster()
         self.stop = Stop()
-        self.confirmed = 0
-        self.fenced = False
+        self.executions = ExecutionStore(self.cluster)
         self.claim = claim_of()
+        self.cluster.put(KUBERNETES_EXECUTION, stored(self.claim))
 
     def runner(self, *, seconds: float = 300) -> JobRunner:
         """Return a runner with so much time left."""
         clock = virtual_clock()
+        held = HeldClaim(self.executions, self.claim)
         return JobRunner(
-            self.cluster,
-            self.claim,
+            LedgerCluster(self.cluster, held),
+            held,
             clock=clock,
             deadline=clock.now() + timedelta(seconds=seconds),
             stop=self.stop,
-            confirm=self.confirm,
             image="",
         )
 
-    async def confirm(self) -> None:
-        """Say whether the claim is ours."""
-        self.confirmed += 1
-        if self.fenced:
-            raise FencedError("ClaimLost", "no longer ours")
+    def with_status(self, **fields: Any) -> None:
+        """Let the status of the execution be another one, as its claim says."""
+        status = msgspec.structs.replace(self.claim.status, **fields)
+        self.claim = msgspec.structs.replace(self.claim, status=status)
+        self.cluster.put(KUBERNETES_EXECUTION, stored(self.claim))
 
 
 async def _refused(work: Awaitable[object]) -> RefusedError:
@@ -156,14 +162,15 @@ def test_a_lost_answer_makes_no_second_job() -> None:
         assert outcome.done.result.success
         assert outcome.job_name == NAME
         assert stage.cluster.created == 1
-        assert stage.confirmed == 2
 
     _in(scenario)
 
 
 def test_who_lost_the_claim_creates_nothing() -> None:
     async def scenario(stage: Stage) -> None:
-        stage.fenced = True
+        ours = stage.claim
+        stage.with_status(claimed_by="executor-1", claim_fence=2)
+        stage.claim = ours
 
         with pytest.raises(FencedError):
             await stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE)
@@ -191,13 +198,7 @@ def test_cancelled_before_its_creation_there_is_no_job() -> None:
 def test_a_creation_on_its_way_is_seen_through_before_a_cancellation() -> None:
     async def scenario(stage: Stage) -> None:
         stage.cluster.losing_creations = ["request"]
-        confirm = stage.confirm
-
-        async def cancelled_meanwhile() -> None:
-            await confirm()
-            stage.stop.ask()
-
-        stage.confirm = cancelled_meanwhile  # type: ignore[method-assign]
+        stage.cluster.on_lost = stage.stop.ask
 
         error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
 
@@ -209,10 +210,37 @@ def test_a_creation_on_its_way_is_seen_through_before_a_cancellation() -> None:
     _in(scenario)
 
 
-def test_a_job_that_was_seen_and_is_gone_does_not_run_again() -> None:
+def test_that_a_job_was_created_is_on_record_while_it_runs() -> None:
     async def scenario(stage: Stage) -> None:
-        status = msgspec.structs.replace(stage.claim.status, job_name=NAME)
-        stage.claim = msgspec.structs.replace(stage.claim, status=status)
+        seen: list[KubernetesExecution | None] = []
+
+        async def look() -> None:
+            await asyncio.sleep(1)
+            seen.append(await stage.executions.fetch("default", stage.claim.metadata.name))
+            stage.cluster.end("Complete")
+
+        looking = asyncio.create_task(look())
+        await stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE)
+        await looking
+
+        (found,) = seen
+        assert found is not None
+        assert found.status.progress == f"Job default/{NAME} runs"
+        assert [(each.verb, each.uid) for each in found.status.effects] == [("create", JOB_UID)]
+
+    _in(scenario)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"job_name": NAME},
+        {"effects": [EffectRecord(verb="create", kind="Job", name=NAME, uid=JOB_UID)]},
+    ],
+)
+def test_a_job_that_was_created_and_is_gone_does_not_run_again(record: dict[str, Any]) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.with_status(**record)
 
         error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
 
