@@ -19,7 +19,7 @@ from services.executor.held import HeldClaim
 from services.executor.settling import Settling
 from services.executor.stop import Stop
 from shared.api.actions.jobs import ByTemplate
-from shared.api.enums import Action, ErrorType
+from shared.api.enums import Action, ErrorType, Intent
 from shared.api.groups import JOB, POD, POD_TEMPLATE
 from shared.clock import Clock
 from shared.effects.targets import template_of
@@ -83,9 +83,8 @@ class JobRunner:
         self._stop = stop
         self._image = image
         self._settling = Settling(cluster, clock=clock, deadline=deadline, stop=stop)
-        meta = held.now.metadata
         self._address = Address(
-            kind=JOB, name=job_building.job_name(meta.name), namespace=meta.namespace
+            kind=JOB, name=job_building.name_for(held.now), namespace=held.now.metadata.namespace
         )
         self.job_name = ""
         """The Job, once there is one; kept also where `run` raises."""
@@ -103,6 +102,8 @@ class JobRunner:
             FencedError: when the claim is gone.
             TransientError: when the attempt is to be taken up again.
         """
+        if self._held.now.spec.intent is Intent.SETTLE:
+            raise await self._settled()
         job = await self._job(parameters, action)
         self.job_name, uid = self._address.name, job["metadata"]["uid"]
 
@@ -208,6 +209,21 @@ class JobRunner:
             self.dry_run = dry_runs.refused(self._held.now, self._address, str(error))
             raise PermanentError(error.reason, f"dry run: {error}") from error
         self.dry_run = dry_runs.passed(self._held.now, self._address, tried.warnings)
+
+    async def _settled(self) -> RefusedError:
+        """End what runs of an attempt whose execution was deleted, and return its outcome.
+
+        Its Job is deleted with it sooner or later; what it had done by then, nobody knows.
+        """
+        address = self._address
+        live = await self._cluster.read(JOB, address.name, namespace=address.namespace)
+        parts = ["its execution was deleted, and its Job with it"]
+        if live is not None and jobs.is_of_workflow(live, self._held.now):
+            self.job_name, uid = address.name, live["metadata"]["uid"]
+            await self._read_log(jobs.picked(await self._pods(uid)))
+            parts.append(await self._end(uid))
+        message = "; ".join(filter(None, parts))[:_MAX_MESSAGE]
+        return RefusedError(ErrorType.UNKNOWN_ERROR, message, reason="Unknown")
 
     async def _explained(self, uid: str, error: RefusedError) -> RefusedError:
         """Return the error with what the pods tell; end what still runs of the Job.

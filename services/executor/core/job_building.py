@@ -15,7 +15,7 @@ import msgspec
 
 from services.executor.core.changes import Object, RefusedError
 from shared.api.actions.jobs import ByTemplate, Custom
-from shared.api.enums import Action, ErrorType
+from shared.api.enums import Action, ErrorType, ExecutionKind, Intent
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import JOB, KUBERNETES_EXECUTION
 from shared.api.meta import (
@@ -32,7 +32,7 @@ from shared.effects.job_environment import verbatim
 from shared.effects.pod_templates import RESERVED, SERVICE_ACCOUNT
 from shared.ids import Uid
 from shared.workflow import durations
-from shared.workflow.names import operation_id
+from shared.workflow.names import execution_name, operation_id
 
 _MAX_NAME: Final = 63
 _SUFFIX: Final = "-job"
@@ -53,6 +53,22 @@ def job_name(execution: str) -> str:
         return plain
     mark = f"-{sha256(execution.encode()).hexdigest()[:_HASH_LENGTH]}{_SUFFIX}"
     return execution[: _MAX_NAME - len(mark)].rstrip("-.") + mark
+
+
+def name_for(claim: KubernetesExecution) -> str:
+    """Return the name of the Job of a claim; of one that settles, of the attempt it settles."""
+    spec = claim.spec
+    if spec.intent is not Intent.SETTLE:
+        return job_name(claim.metadata.name)
+    lost = execution_name(
+        workflow=spec.workflow_execution_ref.name,
+        uid=Uid(spec.workflow_execution_ref.uid),
+        step=spec.step_name,
+        number=spec.step_number,
+        attempt=spec.attempt,
+        kind=ExecutionKind.FORWARD,
+    )
+    return job_name(lost)
 
 
 def by_command(parameters: ByTemplate) -> list[str]:

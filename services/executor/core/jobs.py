@@ -13,6 +13,7 @@ from services.executor.core.changes import Broken, Done, NotYet, Object, Verdict
 from shared.api.enums import Action, ErrorType
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import JOB
+from shared.api.meta import WORKFLOW_UID_LABEL
 from shared.api.results import CustomResult, StepResult
 
 GONE: Final = "the Job was deleted before it ended; how far it came is not known"
@@ -36,6 +37,12 @@ def is_ours(job: Object, claim: KubernetesExecution) -> bool:
     """Return whether a Job was created for this very execution."""
     owners = job["metadata"].get("ownerReferences") or []
     return any(each.get("controller") and each["uid"] == claim.metadata.uid for each in owners)
+
+
+def is_of_workflow(job: Object, claim: KubernetesExecution) -> bool:
+    """Return whether a Job was created for an execution of the same workflow."""
+    labels = job["metadata"].get("labels") or {}
+    return bool(labels.get(WORKFLOW_UID_LABEL) == claim.spec.workflow_execution_ref.uid)
 
 
 def was_created(claim: KubernetesExecution) -> bool:

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from services.executor.core.changes import RefusedError
-from services.executor.core.job_building import job_name
+from services.executor.core.job_building import from_template, job_name
 from services.executor.held import HeldClaim
 from services.executor.jobs import JobRunner
 from services.executor.ledger import LedgerCluster
 from services.executor.stop import Stop
-from shared.api.enums import Action, ErrorType
+from shared.api.enums import Action, ErrorType, ExecutionKind, Intent
 from shared.api.execution import EffectRecord, KubernetesExecution
 from shared.api.groups import JOB, KUBERNETES_EXECUTION, POD, POD_TEMPLATE, Kind
 from shared.errors import (
@@ -32,6 +32,7 @@ from tests.support.jobs import FAILOVER, JOB_UID, claim_of, ended, exited, pod, 
 from tests.support.virtual_time import run, virtual_clock
 from tests.unit.executor.little_cluster import LittleCluster, stored
 
+TEMPLATE: Final = (POD_TEMPLATE, "failover-database")
 NAME: Final = job_name(claim_of().metadata.name)
 
 
@@ -246,6 +247,35 @@ def test_a_job_that_was_created_and_is_gone_does_not_run_again(record: dict[str,
 
         assert (error.error, error.reason) == (ErrorType.UNKNOWN_ERROR, "Unknown")
         assert stage.cluster.created == 0
+
+    _in(scenario)
+
+
+def test_an_execution_that_settles_ends_the_lost_job_and_runs_none() -> None:
+    async def scenario(stage: Stage) -> None:
+        lost = from_template(
+            stage.claim, Action.FAILOVER_DATABASE, FAILOVER, stage.cluster.get(*TEMPLATE)
+        )
+        lost["metadata"]["uid"] = JOB_UID
+        stage.cluster.put(JOB, lost)
+        stage.cluster.pods = [pod("p", "Running", main={"running": {}})]
+        spec = msgspec.structs.replace(
+            stage.claim.spec, intent=Intent.SETTLE, kind=ExecutionKind.SETTLE
+        )
+        meta = msgspec.structs.replace(stage.claim.metadata, name="the-settling-one")
+        stage.claim = msgspec.structs.replace(stage.claim, metadata=meta, spec=spec)
+        stage.with_status()
+        runner = stage.runner()
+
+        error = await _refused(runner.run(FAILOVER, Action.FAILOVER_DATABASE))
+        again = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert (error.error, error.reason) == (ErrorType.UNKNOWN_ERROR, "Unknown")
+        assert str(error) == str(again) == "its execution was deleted, and its Job with it"
+        assert (runner.job_name, runner.logs) == (NAME, "all is well")
+        assert stage.cluster.created == 0
+        assert await stage.cluster.read(JOB, NAME) is None
+        assert stage.cluster.pods == []
 
     _in(scenario)
 
