@@ -125,6 +125,7 @@ def log(
     _make_what_is_waited_for(world.kubectl)
     with services:
         world.begin()
+        _ask_for_a_job(world.kubectl)
         world.finish()
     _check_events(world.kubectl)
     return cluster.audit_log
@@ -300,6 +301,15 @@ def _guarded_case() -> Case:
         executions={"forward/g/1": "Completed"},
         effects={"guarded": ["replicas=3"]},
     )
+
+
+def _ask_for_a_job(kubectl: Kubectl) -> None:
+    """Have a step planned whose Job has neither an account nor a template."""
+    parameters = {"failoverDatabase": {"database": "orders"}}
+    step = {"name": "f", "action": "failover_database", "parameters": parameters}
+    kubectl.apply(workflow("refused", [step]))
+    done = kubectl.wait_phase("refused", "Failed", "Completed")
+    assert len(done["status"]["validationResults"]["validationErrors"]) == 2
 
 
 def _make_what_is_waited_for(kubectl: Kubectl) -> None:

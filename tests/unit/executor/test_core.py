@@ -220,6 +220,18 @@ def test_a_completed_execution_tells_what_it_did_and_how_long_it_took() -> None:
     assert [condition.type for condition in status.conditions] == ["Completed"]
 
 
+def test_the_job_that_ran_and_the_end_of_its_log_stand_in_the_status() -> None:
+    claim = _claim(execution_of(_granted(), "a"))
+    status = results.completed(claim, StepResult(success=True), now=NOW)
+
+    ran = results.with_job(status, name="a-job", logs="done")
+
+    assert ran.execution_results is not None
+    assert (ran.job_name, ran.execution_results.job_name) == ("a-job", "a-job")
+    assert ran.execution_results.pod_logs == "done"
+    assert results.with_job(status, name="", logs="") == status
+
+
 def test_a_failed_execution_tells_why_within_bounds() -> None:
     claim = _claim(execution_of(_granted(), "a"))
     error = RefusedError(ErrorType.RESOURCE_NOT_FOUND, "x" * 1000, reason="NotFound")
