@@ -16,10 +16,12 @@ from services.executor.core.captures import Mutation
 from services.executor.core.changes import RefusedError
 from services.executor.deleting import Deletion
 from services.executor.held import HeldClaim
+from services.executor.jobs import JobRunner
 from services.executor.ledger import LedgerCluster
 from services.executor.looking import Looking
 from services.executor.stop import Stop
-from shared.api.enums import ErrorType, ExecutionKind, OnInFlight
+from shared.api.actions.jobs import ByTemplate
+from shared.api.enums import Action, ErrorType, ExecutionKind, OnInFlight
 from shared.api.execution import ExecutionStatus, KubernetesExecution
 from shared.api.parameters import (
     CollectDiagnostics,
@@ -56,6 +58,8 @@ class CarryingOut:
         started = claim.status.start_time or context.clock.now()
         self._deadline = started + durations.parse(claim.spec.timeout)
         self._dry_run: DryRunResults | None = None
+        self._job_name = ""
+        self._logs = ""
 
     async def run(self) -> ExecutionStatus:
         """Return the status it ends in.
@@ -64,7 +68,7 @@ class CarryingOut:
             FencedError: when the claim is gone.
             TransientError: when it is to be taken up again.
         """
-        status = await self._outcome()
+        status = results.with_job(await self._outcome(), name=self._job_name, logs=self._logs)
         now = self._context.clock.now()
         return dry_runs.told(self._held.now, status, self._dry_run, now=now)
 
@@ -119,9 +123,27 @@ class CarryingOut:
                 return await self._looking.collect(parameters, namespace)
             case DeletePod() | RestartPod():
                 return await self._delete(parameters, namespace)
+            case ByTemplate():
+                return await self._run_job(parameters)
             case _:
                 action = self._claim.spec.action
                 raise RefusedError(ErrorType.VALIDATION_ERROR, f"nothing here carries out {action}")
+
+    async def _run_job(self, parameters: ByTemplate) -> StepResult:
+        runner = JobRunner(
+            self._cluster,
+            self._held,
+            clock=self._context.clock,
+            deadline=self._deadline,
+            stop=self._stop,
+            image=self._context.job_image,
+        )
+        try:
+            outcome = await runner.run(parameters, Action(self._claim.spec.action))
+        finally:
+            self._dry_run = runner.dry_run
+            self._job_name, self._logs = runner.job_name, runner.logs
+        return outcome.done.result
 
     @property
     def _looking(self) -> Looking:
