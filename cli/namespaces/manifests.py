@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from shared.api.enums import Action
+from shared.effects.catalogue import CATALOGUE, Family
 from shared.effects.identities import account_of, role_of
+from shared.effects.pod_templates import SERVICE_ACCOUNT
 from shared.effects.rights import RIGHTS, Scope
 
 Object = dict[str, Any]
@@ -32,6 +34,8 @@ def opted_in(
     for action in actions:
         yield _account(namespace, action)
         yield _bound(namespace, action)
+    if any(CATALOGUE[action].family is Family.JOBS for action in actions):
+        yield _service_account(namespace, SERVICE_ACCOUNT, mounts_token=True)
     yield _impersonation(namespace, actions)
     executors = [_subject(name, system_namespace) for name in EXECUTORS]
     role = {"kind": "Role", "name": _IMPERSONATION}
@@ -39,12 +43,16 @@ def opted_in(
 
 
 def _account(namespace: str, action: Action) -> Object:
+    # Nothing runs as it: the executor acts in its name.
+    return _service_account(namespace, account_of(action), mounts_token=False)
+
+
+def _service_account(namespace: str, name: str, *, mounts_token: bool) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": _metadata(account_of(action), namespace),
-        # Nothing runs as it: the executor acts in its name.
-        "automountServiceAccountToken": False,
+        "metadata": _metadata(name, namespace),
+        "automountServiceAccountToken": mounts_token,
     }
 
 

@@ -32,6 +32,7 @@ from shared.api.parameters import (
     Custom,
     LabelResource,
     MigrateWorkload,
+    RestartNetwork,
     RestartPod,
     RolloutStatus,
     WaitForCondition,
@@ -66,6 +67,10 @@ READABLE: Final = {kind.kind: kind for kind in (*APPLICABLE.values(), POD, NODE,
 """Kinds of targets that policies get to see."""
 
 
+NETWORK_NAMESPACE: Final = "kube-system"
+"""Where the DaemonSets of a cluster's network live."""
+
+
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """One object, by name."""
 
@@ -91,6 +96,8 @@ def target_of(action: Action, parameters: ActionParameters, namespace: str) -> A
     """
     entry = CATALOGUE[action]
     own = named_namespace(parameters) or namespace
+    if isinstance(parameters, RestartNetwork):
+        own = NETWORK_NAMESPACE
     if entry.kind is not None:
         name = str(getattr(parameters, entry.named_by))
         return Address(kind=entry.kind, name=name, namespace=own if entry.kind.namespaced else "")

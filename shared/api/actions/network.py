@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from shared.api.actions.common import InNamespace, ObjectName
@@ -21,7 +22,7 @@ class UpdateNetworkPolicy(InNamespace, frozen=True, kw_only=True, rename="camel"
     ]
 
 
-class RestartNetwork(InNamespace, frozen=True, kw_only=True, rename="camel"):
-    """Restart the DaemonSet that is labelled app=<component>."""
+class RestartNetwork(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Restart the DaemonSet of that name in kube-system; safety policies deny it by default."""
 
     component: ObjectName

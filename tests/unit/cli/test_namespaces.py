@@ -31,7 +31,8 @@ def test_all_that_acts_in_a_namespace_and_nothing_beyond(
     objects = printed("shop", capsys=capsys)
 
     assert set(WITHIN) | set(BEYOND) == set(RIGHTS)
-    assert names(of("ServiceAccount", objects)) == {account_of(action) for action in WITHIN}
+    accounts = {account_of(action) for action in WITHIN}
+    assert names(of("ServiceAccount", objects)) == accounts | {"mendflow-job"}
     assert {each["roleRef"]["name"] for each in of("RoleBinding", objects)} == {
         *(role_of(action) for action in WITHIN),
         "mendflow-impersonation",
