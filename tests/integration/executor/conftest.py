@@ -1,4 +1,4 @@
-"""Nodes of a test's own, on which nothing else is scheduled, and clients of the API server."""
+"""Nodes of a test's own, steps carried out in this process, and clients of the API server."""
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from shared.kube.client import ApiCluster
-from tests.integration.kube.conftest import api, connect, kubectl
+from tests.integration.kube.conftest import Connect, api, connect, kubectl
+from tests.support.acts import Acts
 from tests.support.homes import Home
 from tests.support.kubectl import Kubectl
 
@@ -16,6 +17,13 @@ _NUMBERS = itertools.count(40)
 """Above those of the session's own nodes; kwok takes a while to accept a name again."""
 
 Homes = Callable[..., Awaitable[list[Home]]]
+
+
+@pytest.fixture
+async def acts(connect: Connect, kubectl: Kubectl) -> Acts:
+    """Steps of one workflow in the namespace of this test."""
+    ours = await connect(manager="mendflow-executor")
+    return await Acts.begin(ours, await connect(manager="somebody"), kubectl.namespace)
 
 
 @pytest.fixture
