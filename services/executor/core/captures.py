@@ -10,6 +10,7 @@ from services.executor.core import paths
 from services.executor.core.changes import Address, Object, State, Wanted
 from shared.api.enums import Action
 from shared.api.execution import CapturedInverse, KubernetesExecution, TargetRef
+from shared.api.meta import LAST_OPERATIONS_ANNOTATION, LOCKED_BY_ANNOTATION
 from shared.api.parameters import ActionParameters
 from shared.effects.catalogue import with_parameters
 
@@ -22,6 +23,7 @@ _SET_BY_SERVER: Final = (
     "selfLink",
     "ownerReferences",
 )
+_STAMPS: Final = (LAST_OPERATIONS_ANNOTATION, LOCKED_BY_ANNOTATION)
 
 
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ def state_wanted(live: Object, wanted: Wanted) -> State:
 def state_tried(live: Object, tried: Object) -> State:
     """Return the fields that the API server would change, before and after.
 
-    What it sets by itself is left out: nobody could restore it.
+    What it sets by itself is left out, and what we stamp: nobody could restore it.
     """
     found = list(paths.differences(_owned(live), _owned(tried)))
     return State(
@@ -130,4 +132,7 @@ def _owned(live: Object) -> Any:
     kept = deepcopy({key: each for key, each in live.items() if key != "status"})
     for key in _SET_BY_SERVER:
         kept["metadata"].pop(key, None)
+    notes = kept["metadata"].get("annotations") or {}
+    for key in _STAMPS:
+        notes.pop(key, None)
     return kept

@@ -18,6 +18,21 @@ from services.executor.core.changes import Object
 ABSENT: Final = ""
 _TOKEN: Final = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
+_BRACKETS: Final = re.compile(r"[\[\]]")
+_FREE_MAPS: Final = frozenset(
+    {
+        "labels",
+        "annotations",
+        "nodeSelector",
+        "matchLabels",
+        "selector",
+        "data",
+        "binaryData",
+        "limits",
+        "requests",
+    }
+)
+"""Maps with keys of many owners: each key is a field of its own, even the first one."""
 _KEYED_LISTS: Final = frozenset({"containers", "initContainers", "env", "taints", "volumes"})
 
 
@@ -84,7 +99,10 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, 
     """Yield each path at which two values differ, with the text of both."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
-            yield from differences(before.get(key), after.get(key), below(path, key))
+            was, now = before.get(key), after.get(key)
+            if key in _FREE_MAPS:
+                was, now = _map_beside(was, now), _map_beside(now, was)
+            yield from differences(was, now, below(path, key))
     elif _have_same_elements(before, after):
         for was, now in zip(before, after, strict=True):
             yield from differences(was, now, element(path, identity(was)))
@@ -102,12 +120,20 @@ def leaves(value: Any, path: str = "") -> Iterator[str]:
 
 
 def identity(item: Any) -> str:
-    """Return what tells an element of a list from the others; empty when nothing does."""
+    """Return what tells an element of a list from the others; empty when nothing does.
+
+    Nor does a name with brackets in it, since it could not stand in a path.
+    """
     if not isinstance(item, dict):
         return ""
-    if "key" in item and "effect" in item:
-        return f"{item['key']}:{item['effect']}"
-    return str(item.get("name", ""))
+    keyed = "key" in item and "effect" in item
+    found = f"{item['key']}:{item['effect']}" if keyed else str(item.get("name", ""))
+    return "" if _BRACKETS.search(found) else found
+
+
+def _map_beside(found: Any, other: Any) -> Any:
+    """Return an empty map for one that is not there while the other is."""
+    return {} if found is None and isinstance(other, dict) else found
 
 
 def _written(found: Any) -> str:
