@@ -8,6 +8,7 @@ import asyncio
 from typing import Final
 
 from services.executor.acting import targets_for
+from services.executor.actions.config import unreadable
 from services.executor.capture import mutation_of, parameters_for
 from services.executor.capturing_pods import owners_in
 from services.executor.changing import Changing
@@ -24,6 +25,8 @@ from shared.api.actions.jobs import ByTemplate
 from shared.api.enums import Action, ErrorType, ExecutionKind, OnInFlight
 from shared.api.execution import ExecutionStatus, KubernetesExecution
 from shared.api.parameters import (
+    ActionParameters,
+    ApplyManifest,
     CollectDiagnostics,
     DeletePod,
     NotifyOnly,
@@ -126,8 +129,14 @@ class CarryingOut:
             case ByTemplate():
                 return await self._run_job(parameters)
             case _:
-                action = self._claim.spec.action
-                raise RefusedError(ErrorType.VALIDATION_ERROR, f"nothing here carries out {action}")
+                raise self._refusal(parameters)
+
+    def _refusal(self, parameters: ActionParameters) -> RefusedError:
+        """Return why an action is carried out by nothing here."""
+        if isinstance(parameters, ApplyManifest):
+            return unreadable(parameters.manifest)
+        action = self._claim.spec.action
+        return RefusedError(ErrorType.VALIDATION_ERROR, f"nothing here carries out {action}")
 
     async def _run_job(self, parameters: ByTemplate) -> StepResult:
         runner = JobRunner(

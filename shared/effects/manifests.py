@@ -3,12 +3,15 @@
 Aliases are refused: a few lines of them stand for gigabytes.
 """
 
-from typing import Any, Final
+import re
+from math import isfinite
+from typing import Any, ClassVar, Final
 
 import msgspec
 import yaml
 
 _DEEPEST: Final = 50
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class ManifestError(ValueError):
@@ -31,13 +34,21 @@ def parsed(text: str) -> Any:
         ManifestError: when there is none, or more than one, or it uses aliases or tags.
     """
     try:
-        found = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, and stricter
+        found = _loaded(text)
     except yaml.YAMLError as error:
         raise ManifestError(f"it is no YAML: {_place(error)}") from error
     except RecursionError as error:
         raise ManifestError("it is nested too deeply") from error
-    _refuse_depth(found, _DEEPEST)
+    _refuse_odd(found, _DEEPEST)
     return found
+
+
+def _loaded(text: str) -> Any:
+    # JSON may hold characters, and escapes of two halves of one, that YAML does not know.
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, and stricter
 
 
 def parsed_object(text: str) -> dict[str, Any]:
@@ -64,8 +75,24 @@ def identity_of(text: str) -> Identity:
     )
 
 
+_PLAIN_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")
+)
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+
+
 class _PlainLoader(yaml.SafeLoader):
-    """Loads no aliases."""
+    """Loads no aliases, and nothing that JSON does not have: a date is a text."""
+
+    yaml_constructors: ClassVar = {
+        tag: build
+        for tag, build in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None or tag in _PLAIN_TAGS
+    }
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as its base class has it
+        first: [known for known in resolvers if known[0] != _TIMESTAMP]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Compose a node, unless it stands for another one."""
@@ -75,17 +102,23 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _refuse_depth(value: Any, left: int) -> None:
+def _refuse_odd(value: Any, left: int) -> None:
     if left == 0:
         raise ManifestError("it is nested too deeply")
+    if isinstance(value, float) and not isfinite(value):
+        raise ManifestError("a number is none; put it in quotes")
+    if isinstance(value, str) and not value.isprintable() and _SURROGATE.search(value):
+        raise ManifestError("a text holds half a character; write it out")
     nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for each in nested:
-        _refuse_depth(each, left - 1)
+        _refuse_odd(each, left - 1)
     if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
         raise ManifestError("a key is no text; put it in quotes")
 
 
 def _place(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"character U+{error.character:04X} is not allowed; escape it"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return "it cannot be read"
     return f"line {error.problem_mark.line + 1}: {error.problem}"

@@ -1,5 +1,6 @@
 """What an action is about: the one object it changes or looks at, by name."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -40,6 +41,8 @@ from shared.api.parameters import (
 from shared.effects import manifests
 from shared.effects.catalogue import CATALOGUE, Family
 
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_LONGEST_NAME: Final = 253
 _WORKLOADS: Final = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)
 WAITABLE: Final = {kind.kind: kind for kind in (DEPLOYMENT, JOB, POD)}
 DIAGNOSABLE: Final = {kind.kind: kind for kind in (*_WORKLOADS, POD)}
@@ -146,7 +149,12 @@ def _special(parameters: ActionParameters) -> tuple[Kind, str] | None:
             return _applied(parameters) if isinstance(parameters, ApplyManifest) else None
 
 
+def is_name(text: str) -> bool:
+    """Return whether a text can be the name of an object, and so a part of its path."""
+    return len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) is not None
+
+
 def _applied(parameters: ApplyManifest) -> tuple[Kind, str] | None:
     identity = manifests.identity_of(parameters.manifest)
     kind = APPLICABLE.get(identity.kind)
-    return (kind, identity.name) if kind else None
+    return (kind, identity.name) if kind and is_name(identity.name) else None

@@ -5,7 +5,13 @@ from typing import Final
 
 import msgspec
 
-from services.executor.actions.handling import Handler, Material, refused, update_done
+from services.executor.actions.handling import (
+    Handler,
+    Material,
+    read_as,
+    refused,
+    update_done,
+)
 from services.executor.core.changes import Asked, Object, RefusedError, State, Wanted
 from services.executor.core.paths import ABSENT, below, text
 from shared.api.enums import Action, ErrorType
@@ -18,6 +24,7 @@ from shared.api.parameters import (
 )
 from shared.effects.forms import Form
 from shared.effects.manifests import identity_of, parsed_object
+from shared.effects.targets import APPLICABLE
 
 _DATA: Final = "data"
 
@@ -52,12 +59,16 @@ def _intend_secret(parameters: UpdateSecret, live: Object, material: Material) -
             message = f"there is no Secret {parameters.values_from} to copy values from"
             raise RefusedError(ErrorType.RESOURCE_NOT_FOUND, message)
         given = material.source.get(_DATA) or {}
-    fields = {below(_DATA, key): text(_normal(each)) for key, each in given.items()}
+    fields = {below(_DATA, key): text(_normal(key, each)) for key, each in given.items()}
     return Wanted(fields=fields | _removed(parameters.remove))
 
 
-def _normal(encoded: str) -> str:
-    return base64.b64encode(base64.b64decode(encoded)).decode()
+def _normal(key: str, encoded: str) -> str:
+    try:
+        plain = base64.b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise refused(f"data.{key} is no base64; encode the value") from error
+    return base64.b64encode(plain).decode()
 
 
 def _undo_secret(parameters: UpdateSecret, state: State) -> tuple[Action, ActionParameters]:
@@ -87,6 +98,16 @@ def _intend_manifest(parameters: ApplyManifest, live: Object, material: Material
     del live, material
     body = parsed_object(parameters.manifest)
     return Asked(form=Form.APPLY, body=body, force=parameters.force_conflicts)
+
+
+def unreadable(manifest: str) -> RefusedError:
+    """Return why a manifest, expressions in it having their values, names no object."""
+    read_as(parsed_object, manifest, field="manifest")
+    kind = identity_of(manifest).kind
+    if kind not in APPLICABLE:
+        known = ", ".join(APPLICABLE)
+        return refused(f"manifest: kind {kind!r} cannot be applied; use {known}")
+    return refused("manifest: metadata.name is no name; name the object")
 
 
 def _undo_manifest(parameters: ApplyManifest, state: State) -> tuple[Action, ActionParameters]:

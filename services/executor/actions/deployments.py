@@ -5,13 +5,20 @@ from typing import Any, Final
 import msgspec
 
 from services.executor.actions import rollouts
-from services.executor.actions.handling import Handler, Material, update_done, updated
+from services.executor.actions.handling import (
+    Handler,
+    Material,
+    read_as,
+    refused,
+    update_done,
+    updated,
+)
 from services.executor.core.changes import Asked, Object, RefusedError, State, Verdict
 from shared.api.enums import Action, ErrorType
 from shared.api.execution import CapturedInverse
 from shared.api.parameters import ActionParameters, PatchDeployment, RollbackDeployment
 from shared.effects.forms import Form
-from shared.effects.manifests import parsed
+from shared.effects.manifests import parsed, parsed_object
 
 _REVISION: Final = "deployment.kubernetes.io/revision"
 _HASH: Final = "pod-template-hash"
@@ -20,7 +27,13 @@ _FORMS: Final = {"strategic": Form.STRATEGIC, "merge": Form.MERGE, "json": Form.
 
 def _intend_patch(parameters: PatchDeployment, live: Object, material: Material) -> Asked:
     del live, material
-    return Asked(form=_FORMS[parameters.patch_type], body=parsed(parameters.patch))
+    form = _FORMS[parameters.patch_type]
+    if form is not Form.JSON:
+        return Asked(form=form, body=read_as(parsed_object, parameters.patch, field="patch"))
+    operations = read_as(parsed, parameters.patch, field="patch")
+    if not isinstance(operations, list):
+        raise refused("patch: a JSON patch is a list of operations with op and path")
+    return Asked(form=form, body=operations)
 
 
 def _undo_patch(parameters: PatchDeployment, state: State) -> tuple[Action, ActionParameters]:

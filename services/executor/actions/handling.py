@@ -18,6 +18,7 @@ from shared.api.enums import Action, ErrorType
 from shared.api.execution import CapturedInverse
 from shared.api.parameters import ActionParameters
 from shared.api.results import StepResult, UpdateResult
+from shared.effects.manifests import ManifestError
 
 _SHOWN = 1024
 
@@ -49,6 +50,17 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
 def refused(message: str) -> RefusedError:
     """Return that parameters do not fit the live object."""
     return RefusedError(ErrorType.VALIDATION_ERROR, message)
+
+
+def read_as(read: Callable[[str], Any], written: str, *, field: str) -> Any:
+    """Return what a text in a parameter stands for, expressions in it having their values.
+
+    Raises RefusedError naming the field.
+    """
+    try:
+        return read(written)
+    except ManifestError as error:
+        raise refused(f"{field}: {error}") from error
 
 
 def update_done(update_type: str) -> Callable[[Any, Object, CapturedInverse | None], Verdict]:

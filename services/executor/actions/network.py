@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from services.executor.actions.handling import Handler, Material, update_done
+from services.executor.actions.handling import Handler, Material, read_as, update_done
 from services.executor.core.changes import Asked, Object, State
 from shared.api.enums import Action
 from shared.api.parameters import ActionParameters, UpdateNetworkPolicy
@@ -14,7 +14,9 @@ from shared.effects.manifests import parsed_object
 
 def _intend(parameters: UpdateNetworkPolicy, live: Object, material: Material) -> Asked:
     del live, material
-    return Asked(form=Form.MERGE, body={"spec": parsed_object(parameters.rules)})
+    return Asked(
+        form=Form.MERGE, body={"spec": read_as(parsed_object, parameters.rules, field="rules")}
+    )
 
 
 def _undo(parameters: UpdateNetworkPolicy, state: State) -> tuple[Action, ActionParameters]:

@@ -26,7 +26,7 @@ from shared.api.parameters import (
 )
 from shared.effects import job_environment
 from shared.effects.manifests import ManifestError, parsed, parsed_object
-from shared.effects.targets import APPLICABLE, DIAGNOSABLE, MARKABLE, WAITABLE
+from shared.effects.targets import APPLICABLE, DIAGNOSABLE, MARKABLE, WAITABLE, is_name
 
 Problems = Iterator[tuple[str, str]]
 """Field below the parameters, empty for all of them, and what is wrong."""
@@ -180,6 +180,8 @@ def _manifest(found: dict[str, Any]) -> Problems:
         yield "manifest", f"apiVersion of a {kind} is {known.api_version}"
     if not isinstance(meta, dict) or not isinstance(meta.get("name"), str):
         yield "manifest", "metadata.name is missing; name the object"
+    elif "${" not in meta["name"] and not is_name(meta["name"]):
+        yield "manifest", f"metadata.name {meta['name'][:64]!r} is no name of an object"
     elif {"ownerReferences", "finalizers"} & set(meta):
         yield "manifest", "ownerReferences and finalizers cannot be applied; remove them"
 
