@@ -10,7 +10,7 @@ import copy
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
@@ -22,7 +22,7 @@ from shared.clock import Clock
 from shared.effects.forms import Form
 from shared.errors import TransientError
 from shared.kube.access import configuration_of
-from shared.kube.errors import WatchExpiredError, translate
+from shared.kube.errors import WatchExpiredError, conflicting_managers, translate
 from shared.kube.port import Change, Listing, Object, Tried
 from shared.kube.ratelimit import RateLimiter
 
@@ -224,13 +224,8 @@ class ApiCluster:
         force: bool = False,
     ) -> Tried:
         """Have a patch judged in full but not kept."""
-        answer = await self._send(
-            "PATCH",
-            _path(kind, namespace, name),
-            query={"fieldManager": self._field_manager, "dryRun": "All"} | _forced(force),
-            body=body,
-            resource=kind.plural,
-            form=form,
+        answer = await self._patch_as(
+            form, kind, _path(kind, namespace, name), body, force=force, query={"dryRun": "All"}
         )
         done = _decoded(answer, request=f"patch {kind.plural} {name}")
         return Tried(object=done, warnings=_texts(answer.warnings))
@@ -251,15 +246,32 @@ class ApiCluster:
         self, kind: Kind, name: str, body: Object, *, namespace: str = "", force: bool = False
     ) -> Object:
         """Apply a manifest on the server; a resourceVersion in it makes it a compare-and-swap."""
-        answer = await self._send(
-            "PATCH",
-            _path(kind, namespace, name),
-            query={"fieldManager": self._field_manager} | _forced(force),
-            body=body,
-            resource=kind.plural,
-            form=Form.APPLY,
-        )
+        path = _path(kind, namespace, name)
+        answer = await self._patch_as(Form.APPLY, kind, path, body, force=force)
         return _decoded(answer, request=f"apply {kind.plural} {name}")
+
+    async def _patch_as(
+        self,
+        form: Form,
+        kind: Kind,
+        path: str,
+        body: Any,
+        *,
+        force: bool,
+        query: dict[str, str] | None = None,
+    ) -> _Answer:
+        """Patch; where an apply meets nobody's fields but ours, written otherwise, force it."""
+        asked = {"fieldManager": self._field_manager} | (query or {}) | _forced(force)
+        answer = await self._send(
+            "PATCH", path, query=asked, body=body, resource=kind.plural, form=form
+        )
+        refused = answer.code == 409  # noqa: PLR2004 - HTTP
+        if not refused or conflicting_managers(answer.body) != {self._field_manager}:
+            return answer
+        asked["force"] = "true"
+        return await self._send(
+            "PATCH", path, query=asked, body=body, resource=kind.plural, form=form
+        )
 
     async def delete(
         self,
@@ -407,9 +419,14 @@ def _path(kind: Kind, namespace: str = "", name: str = "", subresource: str = ""
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
     parts = [root]
     if namespace and kind.namespaced:
-        parts.append(f"namespaces/{namespace}")
-    parts += [part for part in (kind.plural, name, subresource) if part]
+        parts.append(f"namespaces/{_segment(namespace)}")
+    parts += [part for part in (kind.plural, _segment(name), subresource) if part]
     return "/".join(parts)
+
+
+def _segment(name: str) -> str:
+    """Return a name as one segment of a path: it never leads to another object."""
+    return quote(name, safe="")
 
 
 def _forced(force: bool) -> dict[str, str]:  # noqa: FBT001 - the flag of the request

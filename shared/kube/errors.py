@@ -4,6 +4,7 @@ Looks at code *and* reason: a 409 on create means the name is taken, a 409 on a 
 somebody was faster, and a 500 that says the request is too large will never pass.
 """
 
+import re
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from shared.errors import (
 )
 
 _MAX_MESSAGE = 256
+_MANAGER: Final = re.compile(r'conflict with "([^"]*)"')
 _OVER_QUOTA: Final = "exceeded quota:"
 """What the quota admission says; its code and reason are those of a missing right."""
 _SEVERAL_BUDGETS: Final = "more than one PodDisruptionBudget"
@@ -85,6 +87,17 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _broken(code, status, message)
     return _refused(code, status, message)
+
+
+def conflicting_managers(body: bytes) -> set[str]:
+    """Return who owns the fields that an apply was refused for; nobody for other answers."""
+    causes = (parse_status(body).details or {}).get("causes") or []
+    found = (
+        _MANAGER.match(str(cause.get("message", "")))
+        for cause in causes
+        if cause.get("reason") == "FieldManagerConflict"
+    )
+    return {match[1] if match else "" for match in found}
 
 
 def _refused(code: int, status: ApiStatus, message: str) -> MendflowError:
