@@ -100,7 +100,9 @@ def _intend_debug(parameters: EnableDebugMode, live: Object, material: Material)
     del material
     found = container_of(live, parameters.container)
     path = element(f"{element(f'{_POD}.containers', found['name'])}.env", parameters.variable)
-    wanted = {"name": parameters.variable, "value": parameters.log_level}
+    # The API server keeps no empty value, and one that it does not keep would look like drift.
+    level = {"value": parameters.log_level} if parameters.log_level else {}
+    wanted = {"name": parameters.variable} | level
     return Wanted(fields={path: text(wanted)})
 
 
