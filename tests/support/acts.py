@@ -34,7 +34,7 @@ from shared.api.workflow_status import Rollback, RollbackStep, Token
 from shared.clock import SystemClock
 from shared.contracts.subjects import Service
 from shared.effects.catalogue import with_parameters
-from shared.errors import ConflictError, NotFoundError
+from shared.errors import AlreadyExistsError, ConflictError, NotFoundError
 from shared.kube.client import ApiCluster
 from shared.kube.events import EventRecorder
 from shared.kube.objects import decoded, new_body
@@ -54,6 +54,10 @@ NAME: Final = "acts"
 LIMIT: Final = "10s"
 
 
+_NUMBERS: Final = count(1)
+"""Of all names, so that tests may share a namespace."""
+
+
 class Acts:
     """Steps of one workflow in one namespace."""
 
@@ -66,7 +70,7 @@ class Acts:
         self.bus = KeepingBus()
         self.namespace = workflow.metadata.namespace
         self._stored = workflow
-        self._numbers = count(1)
+        self._numbers = _NUMBERS
         clock, service, metrics = SystemClock(), Service.EXECUTOR, Metrics()
         self.context = Context(
             service=service,
@@ -90,10 +94,15 @@ class Acts:
 
     @classmethod
     async def begin(cls, cluster: ApiCluster, others: ApiCluster, namespace: str) -> "Acts":
-        """Store the workflow that everything belongs to."""
+        """Store the workflow that everything belongs to, unless it is there."""
         fresh = make_workflow([notify_step("s")], name=NAME)
         body = new_body(fresh) | {"metadata": {"name": NAME}}
-        made = await cluster.create(WORKFLOW_EXECUTION, body, namespace=namespace)
+        try:
+            made = await cluster.create(WORKFLOW_EXECUTION, body, namespace=namespace)
+        except AlreadyExistsError:
+            known = await cluster.read(WORKFLOW_EXECUTION, NAME, namespace=namespace)
+            assert known is not None
+            made = known
         return cls(cluster, others, decoded(made, WorkflowExecution))
 
     def fresh_name(self) -> str:
@@ -110,9 +119,7 @@ class Acts:
         limit: str = LIMIT,
     ) -> "Act":
         """Carry out one step to its end."""
-        act = await self.order(
-            action, parameters, on_drift=on_drift, dry_run=dry_run, limit=limit
-        )
+        act = await self.order(action, parameters, on_drift=on_drift, dry_run=dry_run, limit=limit)
         return await act.carry_out()
 
     async def order(

@@ -44,7 +44,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Part that holds after the act."""
     owned: Object
     """Somebody else's change of a field that the act sets."""
-    beside: Object = msgspec.field(default_factory=lambda: {"metadata": {"labels": {"beside": "it"}}})
+    beside: Object = msgspec.field(
+        default_factory=lambda: {"metadata": {"labels": {"beside": "it"}}}
+    )
     """Somebody else's change of another field."""
     later: Object | None = None
     """A change before the act: a second revision."""
@@ -75,6 +77,8 @@ label_values: Final = st.from_regex(
     r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,6}[A-Za-z0-9])?)?", fullmatch=True
 )
 texts: Final = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
+words: Final = texts.filter(bool)
+"""Of texts in lists, the API server keeps no empty ones."""
 labels: Final = st.dictionaries(keys, label_values, max_size=3)
 notes: Final = st.dictionaries(keys, texts, max_size=3)
 
@@ -108,7 +112,7 @@ def containers(draw: st.DrawFn, *, most: int = 3) -> list[Object]:
 def container(draw: st.DrawFn, name: str) -> Object:
     """Return one container."""
     found: Object = {"name": name, "image": f"registry.example/{name}:1"}
-    variables = draw(st.dictionaries(st.sampled_from([ENV, "A", "B_c", "x.y"]), texts, max_size=3))
+    variables = draw(st.dictionaries(st.sampled_from([ENV, "A", "B_c", "x.y"]), words, max_size=3))
     if variables:
         found["env"] = [{"name": key, "value": each} for key, each in variables.items()]
     limits = draw(st.one_of(st.none(), st.sampled_from([("1", "1Gi"), ("500m", "128Mi")])))
@@ -133,7 +137,7 @@ def workload(draw: st.DrawFn, kind: Kind, *, replicas: int = 0) -> Object:
     if selector:
         template["spec"]["nodeSelector"] = selector
     spec = {"replicas": replicas, "selector": {"matchLabels": own}, "template": template}
-    if kind is STATEFUL_SET:
+    if kind == STATEFUL_SET:
         spec["serviceName"] = NAME
     return _object(kind, draw(metadata()), spec=spec)
 
@@ -147,6 +151,13 @@ def _parameters(action: Action, given: Mapping[str, Any]) -> Parameters:
         each.encode_name for each in msgspec.structs.fields(Parameters) if each.name == str(action)
     )
     return msgspec.convert({key: given}, Parameters)
+
+
+def parameters_for(action: Action, given: Mapping[str, Any]) -> ActionParameters:
+    """Return the parameters of an action, as they stand in a step."""
+    found = parameters_of(action, _parameters(action, given))
+    assert found is not None
+    return found
 
 
 def _in_container(name: str, **fields: Any) -> Object:

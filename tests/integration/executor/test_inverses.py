@@ -6,7 +6,7 @@ undone; or of another one, which stays.
 
 import asyncio
 import os
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -30,11 +30,12 @@ SLOW: Final = (Action.SCALE_DEPLOYMENT, Action.SCALE_STATEFULSET)
 QUICK: Final = tuple(action for action in CASES if action not in SLOW)
 ELSEWHERE: Final = {Action.DRAIN_NODE}
 """Tested with the eviction of pods; its undo is that of cordon_node."""
+SOON_S: Final = 30
 REVISION: Final = "deployment.kubernetes.io/revision"
 between: Final = st.sampled_from(["nothing", "owned", "beside"])
 
 
-def _examples(count: int) -> Any:
+def _examples(count: int) -> settings:
     shared = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
     # A failing example is small enough, and takes too long to be drawn again and again.
     phases = [Phase.explicit, Phase.reuse, Phase.generate]
@@ -74,7 +75,9 @@ async def _there_and_back(acts: Acts, case: Case, change: str) -> None:
     before = await stage.prepare()
     try:
         act = await stage.act()
-        if change == "owned" and case.owned:
+        if before is not None and not act.captured.available:
+            await stage.judge_unchanged(before)
+        elif change == "owned" and case.owned:
             await stage.judge_drift(act)
         elif change == "beside" and before is not None:
             await stage.judge_undo(act, before, beside=case.beside)
@@ -132,6 +135,10 @@ class _Stage:
         assert comparable(live) == comparable(wanted)
         assert await self._policies() == 0
 
+    async def judge_unchanged(self, before: Object) -> None:
+        """See that what was as wanted already is as before."""
+        assert comparable(await self._live()) == comparable(before)
+
     async def judge_drift(self, act: Act) -> None:
         """See that nothing is touched."""
         acts, case = self._acts, self._case
@@ -162,7 +169,7 @@ class _Stage:
                 live.get("status", {}).get("observedGeneration") == live["metadata"]["generation"]
             )
             numbered = REVISION in live["metadata"].get("annotations", {})
-            if seen and (numbered or self._case.kind is STATEFUL_SET):
+            if seen and (numbered or self._case.kind == STATEFUL_SET):
                 return live
             await asyncio.sleep(0.02)
 
@@ -171,6 +178,14 @@ class _Stage:
             return 0
         listing = await self._acts.cluster.list(NETWORK_POLICY, namespace=self._acts.namespace)
         return len(listing.items)
+
+
+def _is_seen(live: Object) -> bool:
+    if live["kind"] not in {DEPLOYMENT.kind, STATEFUL_SET.kind}:
+        return True
+    meta = live["metadata"]
+    seen = live.get("status", {}).get("observedGeneration") == meta["generation"]
+    return seen and (live["kind"] != DEPLOYMENT.kind or REVISION in meta.get("annotations", {}))
 
 
 def _has_drifted(undo: KubernetesExecution) -> None:
