@@ -207,10 +207,22 @@ class Effect:
         except TimeoutError:
             return
         if self.claim.status.rollback_information is not None:
-            await self._capture(await self._read())
+            await self._capture_anew()
+
+    async def _capture_anew(self) -> None:
+        while self._clock.now() < self._deadline:
+            try:
+                await self._capture(await self._read())
+            except ConflictError:
+                await self._stop.pause(_RETRY_S)
+                continue
+            return
 
     async def _capture(self, live: Object | None) -> None:
-        """Capture what undoes the change, and write it down before it is made (R2)."""
+        """Capture what undoes the change, and write it down before it is made (R2).
+
+        Raises ConflictError when the target changed while it was tried.
+        """
         inverse = await self._captures.inverse(self.claim, self._mutation, live)
         self._claim.note(inverse=inverse)
         await self._claim.keep()
@@ -282,7 +294,10 @@ class Effect:
             RefusedError: when it cannot or must not be made.
             PermanentError: when the API server refuses it, or would.
         """
-        state = await self._known_state(live)
+        try:
+            state = await self._known_state(live)
+        except ConflictError:
+            return False
         stamp_only = self._judge(live, state)
         if changes.is_satisfied(self.claim):
             return True

@@ -7,6 +7,7 @@ bounded in time on our side, because a frozen API server never answers.
 
 import asyncio
 import copy
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple, Self
@@ -35,6 +36,7 @@ _WATCH_SERVER_S: Final = (240, 300)
 _WATCH_SILENCE_S: Final = 90.0
 """Bookmarks arrive about once a minute; longer silence means a dead connection."""
 _NO_CONNECTION: Final = (aiohttp.ClientError, TimeoutError, OSError)
+_CONTROL: Final = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029]")
 _WARNING: Final = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 """A code, who warns, and the text as a quoted string (RFC 7234, section 5.5)."""
 
@@ -401,6 +403,10 @@ class ApiCluster:
             "Accept": "application/json",
             "Content-Type": str(form) if method == "PATCH" else "application/json",
         }
+        if form is Form.APPLY:
+            # The library would escape characters in halves, which YAML does not have.
+            headers["Content-Type"] += "; charset=utf-8"
+            body = _yaml(body)
         if self.user:
             headers["Impersonate-User"] = self.user
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], None, None, None)
@@ -427,6 +433,12 @@ def _path(kind: Kind, namespace: str = "", name: str = "", subresource: str = ""
 def _segment(name: str) -> str:
     """Return a name as one segment of a path: it never leads to another object."""
     return quote(name, safe="")
+
+
+def _yaml(body: Any) -> bytes:
+    """Return JSON that is YAML too: control characters escaped, all others as they are."""
+    text = json.dumps(body, ensure_ascii=False)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _forced(force: bool) -> dict[str, str]:  # noqa: FBT001 - the flag of the request

@@ -164,9 +164,13 @@ class Acts:
     ) -> KubernetesExecution:
         """Claim an execution as the executor does."""
         assert claims.refusal(execution, workflow, holder_is_gone=False) is None
-        claim = await self._claiming.claim(execution)
-        assert not isinstance(claim, Held)
-        return claim
+        while True:
+            try:
+                claim = await self._claiming.claim(execution)
+            except ConflictError:
+                continue
+            assert not isinstance(claim, Held)
+            return claim
 
     async def finish(
         self, claim: KubernetesExecution, workflow: WorkflowExecution

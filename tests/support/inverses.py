@@ -172,10 +172,13 @@ def _in_pods(spec: Object) -> Object:
 def scaled(draw: st.DrawFn, action: Action, kind: Kind, named_by: str) -> Case:
     """Return a workload that is scaled; its pods are gone soon."""
     before, after = draw(st.permutations([0, 1, 2]))[:2]
+    body = draw(workload(kind, replicas=before))
+    # Its pods are to be scheduled.
+    body["spec"]["template"]["spec"].pop("nodeSelector", None)
     return Case(
         action=action,
         kind=kind,
-        body=draw(workload(kind, replicas=before)),
+        body=body,
         parameters=_parameters(action, {named_by: NAME, "replicas": after}),
         there={"spec": {"replicas": after}},
         owned={"spec": {"replicas": 3}},
@@ -199,6 +202,9 @@ def image(draw: st.DrawFn) -> Case:
     )
 
 
+_THEIRS: Final = {"cpuLimit": "3", "memoryLimit": "3Gi", "cpuRequest": "1", "memoryRequest": "1Gi"}
+
+
 @st.composite
 def resources(draw: st.DrawFn) -> Case:
     """Return a Deployment of which one container gets more."""
@@ -220,7 +226,7 @@ def resources(draw: st.DrawFn) -> Case:
         body=body,
         parameters=_parameters(Action.INCREASE_RESOURCES, given),
         there=_in_container(name, resources={part: {resource: amounts[first]}}),
-        owned=_in_container(name, resources={part: {resource: "1"}}),
+        owned=_in_container(name, resources={part: {resource: _THEIRS[first]}}),
         beside=_in_container(name, image="registry.example/theirs:3"),
     )
 

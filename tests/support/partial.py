@@ -12,7 +12,7 @@ from shared.api.meta import LAST_OPERATIONS_ANNOTATION, LOCKED_BY_ANNOTATION
 Object = dict[str, Any]
 
 _OURS: Final = (LAST_OPERATIONS_ANNOTATION, LOCKED_BY_ANNOTATION)
-_BY_CONTROLLERS: Final = ("deployment.kubernetes.io/revision",)
+_BY_CONTROLLERS: Final = ("deployment.kubernetes.io/revision", "node.alpha.kubernetes.io/ttl")
 _BY_SERVER: Final = ("resourceVersion", "generation", "managedFields")
 _NODE_TAINTS: Final = "node.kubernetes.io/"
 

@@ -106,6 +106,11 @@ def _intend_debug(parameters: EnableDebugMode, live: Object, material: Material)
     return Wanted(fields={path: text(wanted)})
 
 
+def _undo_debug(parameters: EnableDebugMode, state: State) -> tuple[Action, ActionParameters]:
+    del state
+    return Action.ENABLE_DEBUG_MODE, msgspec.structs.replace(parameters, log_level="")
+
+
 def _intend_migration(parameters: MigrateWorkload, live: Object, material: Material) -> Wanted:
     del live, material
     return Wanted(fields={f"{_POD}.nodeSelector[{_HOSTNAME}]": text(parameters.target_node)})
@@ -141,9 +146,7 @@ IMAGE: Final = Handler(intend=_intend_image, judge=_rolled_out("image"), undo=_u
 RESOURCES: Final = Handler(
     intend=_intend_resources, judge=_rolled_out("spec"), undo=_same(Action.INCREASE_RESOURCES)
 )
-DEBUG: Final = Handler(
-    intend=_intend_debug, judge=update_done("config"), undo=_same(Action.ENABLE_DEBUG_MODE)
-)
+DEBUG: Final = Handler(intend=_intend_debug, judge=update_done("config"), undo=_undo_debug)
 MIGRATION: Final = Handler(
     intend=_intend_migration, judge=_rolled_out("spec"), undo=_same(Action.MIGRATE_WORKLOAD)
 )

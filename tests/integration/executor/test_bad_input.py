@@ -584,6 +584,18 @@ async def test_fields_of_others_are_taken_over_when_asked_for(acts: Acts) -> Non
     assert live["data"] == {"a": "2"}
 
 
+@pytest.mark.parametrize("value", ["\U0001f680", "\x7f\x98\u2028\ufeff", "\u00e9\n\t\"'\\"])
+async def test_every_character_of_a_manifest_arrives(value: str, acts: Acts) -> None:
+    name = acts.fresh_name()
+    await acts.make(CONFIG_MAP, _object(CONFIG_MAP, name))
+
+    act = await acts.act(Action.APPLY_MANIFEST, _manifest(name, {"a": value}))
+
+    live = await acts.read(CONFIG_MAP, name)
+    assert live is not None
+    assert live.get("data") == {"a": value}, act.execution.status
+
+
 async def test_what_we_wrote_ourselves_stands_in_no_manifests_way(acts: Acts) -> None:
     name = acts.fresh_name()
     await acts.act(Action.APPLY_MANIFEST, _manifest(name, {"a": "2"}))
