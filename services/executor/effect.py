@@ -256,7 +256,9 @@ class Effect:
         if self._stop.asked:
             raise changes.cancelled(_BEFORE)
         body = manifest_for(self._mutation, parameters)
-        body["metadata"] |= {"annotations": self._annotations({"metadata": body["metadata"]})}
+        meta = body["metadata"]
+        notes = (meta.get("annotations") or {}) | self._annotations({"metadata": meta})
+        body["metadata"] = meta | {"annotations": notes}
         await self._claim.confirm()
         try:
             made = await self._cluster.create(
@@ -359,12 +361,10 @@ class Effect:
     async def _apply_manifest(self, live: Object, parameters: ApplyManifest) -> None:
         body = manifest_for(self._mutation, parameters)
         meta = body["metadata"]
-        named = {"metadata": {"annotations": (meta.get("annotations") or {})}}
-        stamps = self._annotations(live)
         body["metadata"] = meta | {
             "uid": live["metadata"]["uid"],
             "resourceVersion": live["metadata"]["resourceVersion"],
-            "annotations": named["metadata"]["annotations"] | stamps,
+            "annotations": (meta.get("annotations") or {}) | self._annotations(live),
         }
         await self._cluster.apply(
             self._address.kind,

@@ -539,7 +539,7 @@ def manifest(draw: st.DrawFn) -> Case:
         kind=kind,
         body=body,
         parameters=_parameters(Action.APPLY_MANIFEST, {"manifest": text, "forceConflicts": True}),
-        there={key: wanted[key] for key in ("data",) if key in wanted},
+        there={key: wanted[key] for key in ("metadata", "data") if key in wanted},
         owned=owned,
         beside={"metadata": {"annotations": {"beside": "it"}}},
     )
@@ -555,7 +555,8 @@ def _wanted(draw: st.DrawFn, kind: Kind) -> Object:
             spec = {
                 "selector": draw(labels) or {"a": "b"},
                 "sessionAffinity": "ClientIP",
-                "ports": [{"port": port} for port in draw(st.sampled_from([[80], [81], [8080]]))],
+                "type": draw(st.sampled_from(["ClusterIP", "NodePort"])),
+                "ports": [{"port": 80, "targetPort": draw(st.sampled_from([80, 8080]))}],
             }
             return _object(kind, meta, spec=spec)
         case _:

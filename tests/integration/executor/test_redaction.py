@@ -109,7 +109,7 @@ async def test_row_106_a_refusal_does_not_repeat_what_was_given(action: Action, 
     await acts.make(DEPLOYMENT, _deployment(name, BEFORE))
     env = [{"name": "A", "value": AFTER, "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]
     pods = {"spec": {"containers": [{"name": "web", "env": env}]}}
-    given = {
+    given: dict[Action, Object] = {
         Action.UPDATE_SECRET: {"secret": name, "data": {"to ken": encoded(AFTER)}},
         Action.PATCH_DEPLOYMENT: {
             "deployment": name,
