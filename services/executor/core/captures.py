@@ -23,6 +23,8 @@ _SET_BY_SERVER: Final = (
     "selfLink",
     "ownerReferences",
 )
+_ALLOCATED: Final = (".nodePort", ".clusterIP", ".clusterIPs", ".healthCheckNodePort")
+"""Of a Service: chosen anew by each request, also by one that is only tried."""
 _STAMPS: Final = (LAST_OPERATIONS_ANNOTATION, LOCKED_BY_ANNOTATION)
 
 
@@ -45,7 +47,11 @@ def state_tried(live: Object, tried: Object) -> State:
 
     What it sets by itself is left out, and what we stamp: nobody could restore it.
     """
-    found = list(paths.differences(_owned(live), _owned(tried)))
+    found = [
+        each
+        for each in paths.differences(_owned(live), _owned(tried))
+        if each[1] != paths.ABSENT or not each[0].endswith(_ALLOCATED)
+    ]
     return State(
         before={path: before for path, before, _ in found},
         after={path: after for path, _, after in found},

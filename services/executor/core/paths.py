@@ -2,8 +2,8 @@
 
 A path is what people write: `spec.replicas`, `metadata.labels[app.kubernetes.io/name]`,
 `spec.template.spec.containers[web].image`. In brackets stands the key of a map, or what tells
-the elements of a list apart: a name, or key and effect of a taint. An absent field reads as
-an empty text.
+the elements of a list apart: a name, key and effect of a taint, or a port. An absent field reads
+as an empty text.
 """
 
 import re
@@ -111,10 +111,13 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, 
 
 
 def leaves(value: Any, path: str = "") -> Iterator[str]:
-    """Yield the path of each value that is no map."""
+    """Yield the path of each value that is no map, and no list whose elements are told apart."""
     if isinstance(value, dict) and value:
         for key in sorted(value):
             yield from leaves(value[key], below(path, key))
+    elif _have_same_elements(value, value):
+        for item in value:
+            yield from leaves(item, element(path, identity(item)))
     else:
         yield path
 
@@ -126,8 +129,15 @@ def identity(item: Any) -> str:
     """
     if not isinstance(item, dict):
         return ""
-    keyed = "key" in item and "effect" in item
-    found = f"{item['key']}:{item['effect']}" if keyed else str(item.get("name", ""))
+    match item:
+        case {"key": key, "effect": effect}:
+            found = f"{key}:{effect}"
+        case {"name": name}:
+            found = str(name)
+        case {"port": port}:
+            found = f"{port}/{item.get('protocol', 'TCP')}"
+        case _:
+            return ""
     return "" if _BRACKETS.search(found) else found
 
 
