@@ -179,6 +179,7 @@ ALIASES: Final = {
     "patch_config_map": Action.UPDATE_CONFIGMAP,
     "patch_configmap": Action.UPDATE_CONFIGMAP,
     "apply_configmap": Action.UPDATE_CONFIGMAP,
+    "apply_config_map": Action.UPDATE_CONFIGMAP,
     "update_config_map": Action.UPDATE_CONFIGMAP,
     "patch_secret": Action.UPDATE_SECRET,
     "verify_deployment": Action.ROLLOUT_STATUS,

@@ -434,7 +434,7 @@ def tainted(draw: st.DrawFn, action: Action) -> Case:
         there = [place | {"value": "ours"}]
         given = {"node": NAME, "value": "ours", **place}
     else:
-        if taint not in known:
+        if not any(place.items() <= each.items() for each in known):
             body["spec"]["taints"] = [*known, place | {"value": "theirs-before"}]
         there, given = [], {"node": NAME, **place}
     return Case(

@@ -159,12 +159,18 @@ def _operations(found: Any) -> Problems:
     paths = {str(each["path"]) for each in found} | {str(each.get("from", "")) for each in found}
     if any(path.startswith("/status") for path in paths):
         yield "patch", "the status belongs to the controller; patch metadata or spec"
+    owners = sorted(path for path in paths if path.startswith("/metadata/ownerReferences"))
+    if owners:
+        yield "patch", f"{owners[0]} cannot be patched; leave owners as they are"
 
 
 def _patch(found: dict[str, Any]) -> Problems:
     unknown = sorted(set(found) - {"apiVersion", "kind", "metadata", "spec"})
     if unknown:
         yield "patch", f"{', '.join(unknown)} cannot be patched; patch metadata or spec"
+    meta = found.get("metadata")
+    if isinstance(meta, dict) and "ownerReferences" in meta:
+        yield "patch", "metadata.ownerReferences cannot be patched; leave owners as they are"
 
 
 def _manifest(found: dict[str, Any]) -> Problems:

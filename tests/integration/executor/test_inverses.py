@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from services.executor.core import paths
 from services.executor.core.changes import DRIFT_REASON
 from shared.api.enums import Action, ErrorType, ExecutionPhase
 from shared.api.execution import KubernetesExecution
@@ -113,6 +114,8 @@ class _Stage:
         status, live = act.execution.status, await self._live()
         assert status.phase is ExecutionPhase.COMPLETED, status.message
         assert holds(live, self._case.there), live
+        after = {} if act.captured.kept_in else act.captured.after
+        assert paths.observed(live, after) == after
         assert status.effects
         assert all(each.answered for each in status.effects)
         return act

@@ -1,0 +1,138 @@
+"""What is wrong with the parameters of an action is said at planning, by field."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.planner.core.parameters import problems_of
+from shared.api.enums import Action
+from shared.api.parameters import Parameters
+from shared.effects.catalogue import parameters_of
+
+KEYS = {each.name: each.encode_name for each in msgspec.structs.fields(Parameters)}
+MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x"
+
+
+def _problems(action: Action, given: dict[str, Any]) -> list[tuple[str, str]]:
+    found = parameters_of(action, msgspec.convert({KEYS[str(action)]: given}, Parameters))
+    assert found is not None
+    return list(problems_of(found))
+
+
+@pytest.mark.parametrize(
+    ("action", "given", "field", "words"),
+    [
+        (Action.LABEL_RESOURCE, {"kind": "Node", "name": "x", "labels": {"a": "b"}}, "kind", "use"),
+        (Action.LABEL_RESOURCE, {"kind": "Pod", "name": "x"}, "", "it changes nothing"),
+        (
+            Action.ANNOTATE_RESOURCE,
+            {"kind": "Pod", "name": "x", "annotations": {"a": "b"}, "remove": ["a"]},
+            "remove",
+            "a cannot be set and removed at once",
+        ),
+        (Action.UPDATE_CONFIGMAP, {"configMap": "x"}, "", "give data or remove"),
+        (Action.UPDATE_SECRET, {"secret": "x", "data": {"a": "?"}}, "data[a]", "no base64"),
+        (
+            Action.UPDATE_SECRET,
+            {"secret": "x", "valuesFrom": "y", "data": {"a": "YQ=="}},
+            "valuesFrom",
+            "not both",
+        ),
+        (Action.RESTART_POD, {}, "", "give one of pod, selector and deployment"),
+        (Action.INCREASE_RESOURCES, {"deployment": "x"}, "", "give at least one of cpuLimit"),
+        (Action.UPDATE_HPA, {"hpa": "x"}, "", "give minReplicas, maxReplicas or both"),
+        (Action.UPDATE_HPA, {"hpa": "x", "maxReplicas": 0}, "maxReplicas", "at least 1"),
+        (
+            Action.UPDATE_HPA,
+            {"hpa": "x", "minReplicas": 3, "maxReplicas": 2},
+            "minReplicas",
+            "it is 3, more than maxReplicas 2",
+        ),
+        (Action.PATCH_DEPLOYMENT, {"deployment": "x", "patch": "a: [1"}, "patch", "no YAML"),
+        (Action.PATCH_DEPLOYMENT, {"deployment": "x", "patch": "[1]"}, "patch", "no object"),
+        (
+            Action.PATCH_DEPLOYMENT,
+            {"deployment": "x", "patch": "status: {}"},
+            "patch",
+            "status cannot be patched",
+        ),
+        (
+            Action.PATCH_DEPLOYMENT,
+            {"deployment": "x", "patch": "metadata: {ownerReferences: []}"},
+            "patch",
+            "metadata.ownerReferences cannot be patched",
+        ),
+        (
+            Action.PATCH_DEPLOYMENT,
+            {"deployment": "x", "patchType": "json", "patch": "[{op: add}]"},
+            "patch",
+            "a list of operations",
+        ),
+        (
+            Action.PATCH_DEPLOYMENT,
+            {
+                "deployment": "x",
+                "patchType": "json",
+                "patch": "[{op: remove, path: /metadata/ownerReferences/0}]",
+            },
+            "patch",
+            "/metadata/ownerReferences",
+        ),
+        (
+            Action.UPDATE_NETWORK_POLICY,
+            {"networkpolicy": "x", "rules": "inbound: []"},
+            "rules",
+            "inbound is not among",
+        ),
+        (Action.APPLY_MANIFEST, {"manifest": "kind: Secret"}, "manifest", "use update_secret"),
+        (Action.APPLY_MANIFEST, {"manifest": "kind: Role"}, "manifest", "cannot be applied"),
+        (
+            Action.APPLY_MANIFEST,
+            {"manifest": "{apiVersion: v2, kind: ConfigMap, metadata: {name: x}}"},
+            "manifest",
+            "apiVersion of a ConfigMap is v1",
+        ),
+        (
+            Action.APPLY_MANIFEST,
+            {"manifest": "apiVersion: v1\nkind: ConfigMap"},
+            "manifest",
+            "metadata.name is missing",
+        ),
+        (
+            Action.APPLY_MANIFEST,
+            {"manifest": "{apiVersion: v1, kind: ConfigMap, metadata: {name: a/../b}}"},
+            "manifest",
+            "'a/../b' is no name of an object",
+        ),
+        (
+            Action.APPLY_MANIFEST,
+            {"manifest": f"{MAP}, finalizers: [a]}}"},
+            "manifest",
+            "ownerReferences and finalizers cannot be applied",
+        ),
+        (Action.CUSTOM, {}, "", "give either customCommand or template"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    action: Action, given: dict[str, Any], field: str, words: str
+) -> None:
+    ((where, why),) = _problems(action, given)
+
+    assert where == field
+    assert words in why
+
+
+@pytest.mark.parametrize(
+    ("action", "given"),
+    [
+        (Action.UPDATE_SECRET, {"secret": "x", "data": {"a": "${remediation.token}"}}),
+        (Action.UPDATE_HPA, {"hpa": "x", "minReplicas": "${a}", "maxReplicas": 2}),
+        (
+            Action.APPLY_MANIFEST,
+            {"manifest": '{apiVersion: v1, kind: ConfigMap, metadata: {name: "${a}"}}'},
+        ),
+    ],
+)
+def test_a_value_that_is_not_known_yet_is_not_judged(action: Action, given: dict[str, Any]) -> None:
+    assert _problems(action, given) == []
