@@ -9,16 +9,19 @@ import pytest
 from services.executor.core import claims, locks, operations, results
 from services.executor.core.changes import Done, RefusedError
 from services.executor.effect import Effect
-from shared.api.enums import ErrorType, ExecutionKind, ExecutionPhase
+from shared.api.enums import Action, ErrorType, ExecutionKind, ExecutionPhase
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import DEPLOYMENT, KUBERNETES_EXECUTION
 from shared.api.parameters import (
     Parameters,
+    PatchDeployment,
     ScaleDeployment,
     TargetResource,
     WaitForCondition,
 )
-from shared.errors import FencedError
+from shared.api.workflow_spec import Step
+from shared.errors import ConflictError, FencedError, PermanentError
+from tests.support.builders import make_workflow, planned
 from tests.support.virtual_time import run, virtual_clock
 from tests.unit.executor.little_cluster import stored
 from tests.unit.executor.stage import LIMIT_S, Stage
@@ -305,3 +308,36 @@ def test_a_second_attempt_after_somebody_changed_the_target_captures_what_is_the
         assert second.status.rollback_information.before == {"spec.replicas": "9"}
 
     run(scenario())
+
+
+def test_a_target_that_moves_while_a_patch_is_tried_is_looked_at_again() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        wanted = PatchDeployment(
+            deployment="web", patch_type="merge", patch="spec: {minReadySeconds: 1}"
+        )
+        step = Step(
+            name="web",
+            action=str(Action.PATCH_DEPLOYMENT),
+            parameters=Parameters(patch_deployment=wanted),
+        )
+        stage.workflow = planned(make_workflow([step]))
+        stage.cluster.on_dry_run = [
+            _raising(PermanentError("Invalid", "not now")),
+            _raising(ConflictError("Conflict", "it moved")),
+        ]
+        claim = await stage.claimed()
+        assert claim.status.rollback_information is None
+
+        await _carry_out(stage, claim)
+
+        assert stage.target()["spec"]["minReadySeconds"] == 1
+
+    run(scenario())
+
+
+def _raising(error: Exception) -> Callable[[], object]:
+    def act() -> object:
+        raise error
+
+    return act
