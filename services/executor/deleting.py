@@ -8,7 +8,7 @@ one whose answer was lost cannot come true once the pod was seen in another vers
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.executor.core import pods as seen
@@ -110,6 +110,7 @@ class Deletion:
             started=started,
             owners=owners,
         )
+        await self._until_told_apart(started)
         waits_for, delay = "the pods to be listed", _FIRST_LOOK_S
         while self._clock.now() < self._deadline:
             try:
@@ -127,6 +128,17 @@ class Deletion:
                 pass  # what became of it, the next look shows
             delay = await self._pause(delay)
         raise too_late(waits_for)
+
+    async def _until_told_apart(self, started: datetime) -> None:
+        """Wait until what comes from now on looks younger than what was there at the start.
+
+        The API server stamps whole seconds: whoever goes on after a death would take a pod that
+        came in the second of the start for one that is still to be replaced.
+        """
+        over = started.replace(microsecond=0) + timedelta(seconds=1)
+        left = (over - self._clock.now()).total_seconds()
+        if left > 0:
+            await self._stop.pause(left)
 
     async def _delete(self, pod: Object, grace_s: int) -> None:
         meta = pod["metadata"]

@@ -216,6 +216,21 @@ def test_pods_are_restarted_one_after_the_other() -> None:
     assert done.result.custom_result.action_type == "restart_pod"
 
 
+def test_nothing_goes_in_the_second_of_the_start_since_stamps_are_whole_seconds() -> None:
+    crowd = web(1)
+
+    async def story() -> None:
+        await asyncio.sleep(0.4)
+        started = virtual_clock().now()
+        async with asyncio.timeout(0.5):
+            await deletion(crowd).restart_pod(SELECTED, "shop", started=started)
+
+    with pytest.raises(TimeoutError):
+        run(story())
+
+    assert crowd.told == []
+
+
 def test_the_broken_go_first_and_hold_nobody_up() -> None:
     crowd = web()
     crowd.put(POD, pod("web-2", ready=False))
