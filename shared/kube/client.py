@@ -68,7 +68,7 @@ class ApiCluster:
 
         Args:
             configuration: where the API server is, and who we are there.
-            field_manager: under which name our writes are kept.
+            field_manager: under which name our writes are kept, and our requests logged.
             limiter: what every request waits for.
             on_request: is told of every answered request.
             request_s: seconds after which a request is given up.
@@ -402,6 +402,7 @@ class ApiCluster:
         headers = {
             "Accept": "application/json",
             "Content-Type": str(form) if method == "PATCH" else "application/json",
+            "User-Agent": self._field_manager,
         }
         if form is Form.APPLY:
             # The library would escape characters in halves, which YAML does not have.
