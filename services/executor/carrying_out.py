@@ -78,7 +78,10 @@ class CarryingOut:
     async def _outcome(self) -> ExecutionStatus:
         clock = self._context.clock
         try:
-            result = await self._act()
+            try:
+                result = await self._act()
+            finally:
+                self._cluster.forget_refused()
             return results.completed(self._held.now, result, now=clock.now())
         except RefusedError as error:
             return results.failed(self._held.now, error, now=clock.now())

@@ -18,7 +18,7 @@ from services.executor.held import HeldClaim
 from services.executor.ledger import LedgerCluster
 from services.executor.locking import TargetLocks
 from shared.api.enums import Intent
-from shared.api.execution import CapturedInverse, EffectRecord, KubernetesExecution
+from shared.api.execution import CapturedInverse, KubernetesExecution
 from shared.contracts.subjects import Fact
 from shared.errors import ConflictError, PermanentError
 from shared.kube.port import Object
@@ -49,12 +49,13 @@ class Claiming:
 
         Raises:
             ConflictError: when the execution is not as it was read any more.
+            FencedError: when somebody else has it, or it is gone.
             NotFoundError: when it is gone.
         """
         context, mutation = self._context, mutation_of(execution)
         noted = HeldClaim(context.executions, execution)
         cluster = LedgerCluster(targets_for(context, execution), noted)
-        target = await self._target(execution, mutation, cluster)
+        target = await self._target(noted, mutation, cluster)
         if isinstance(target, Held):
             return target
         inverse = execution.status.rollback_information
@@ -68,7 +69,7 @@ class Claiming:
                 gitops=context.limits.current.gitops,
             )
             inverse = await captures.at_claim(execution, mutation, target)
-        return await self._swap_in(execution, inverse, noted.now.status.effects)
+        return await self._swap_in(noted, inverse)
 
     async def until_free(self, held: Held) -> None:
         """Return when the holder has ended."""
@@ -76,7 +77,7 @@ class Claiming:
         await locks_.until_ended(held.holder)
 
     async def _target(
-        self, execution: KubernetesExecution, mutation: Mutation | None, cluster: LedgerCluster
+        self, noted: HeldClaim, mutation: Mutation | None, cluster: LedgerCluster
     ) -> Object | Held | Unseen | None:
         """Return the target, or who holds it; None where there is none.
 
@@ -87,13 +88,14 @@ class Claiming:
             return Unseen()
         address, target_locks = mutation.address, TargetLocks(cluster, self._context.executions)
         while True:
+            execution = noted.now
             try:
                 live = await cluster.read(address.kind, address.name, namespace=address.namespace)
                 if live is None or execution.is_claimed or execution.spec.intent is not Intent.RUN:
                     return live
                 holder = await target_locks.holder(live, execution)
                 if holder is not None:
-                    await self._say_blocked(execution, locks.explain(address, holder))
+                    await self._say_blocked(noted, locks.explain(address, holder))
                     return Held(holder=holder)
                 if not blocked.is_blocked(execution):
                     return live
@@ -103,25 +105,21 @@ class Claiming:
             except PermanentError:
                 return Unseen()
 
-    async def _say_blocked(self, execution: KubernetesExecution, message: str) -> None:
+    async def _say_blocked(self, noted: HeldClaim, message: str) -> None:
         context = self._context
-        status = blocked.blocked(execution, message, now=context.clock.now())
+        status = blocked.blocked(noted.now, message, now=context.clock.now())
         if status is None:
             return
-        waiting = await context.executions.write_status(execution, status)
+        waiting = await context.executions.write_status(noted.written, status)
         await context.publisher.execution_fact(waiting, Fact.BLOCKED)
 
     async def _swap_in(
-        self,
-        execution: KubernetesExecution,
-        inverse: CapturedInverse | None,
-        effects: list[EffectRecord],
+        self, noted: HeldClaim, inverse: CapturedInverse | None
     ) -> KubernetesExecution:
-        context = self._context
+        context, execution = self._context, noted.written
         status = claims.claimed(
-            execution, holder=self._identity, now=context.clock.now(), inverse=inverse
+            noted.now, holder=self._identity, now=context.clock.now(), inverse=inverse
         )
-        status = msgspec.structs.replace(status, effects=effects)
         claim = await context.executions.write_status(execution, status)
         await context.publisher.execution_fact(claim, Fact.CLAIMED)
         if blocked.is_blocked(execution):

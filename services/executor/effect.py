@@ -149,6 +149,8 @@ class Effect:
             live = await self._read()
             if live is None:
                 return False
+            if self._is_ours(live):
+                return operations.is_stamped(live, lost)
             # It may go beside another workflow's change: it must, to fence, and sets nothing.
             locks_too = await self._locks.holder(live, self.claim) is None
             await self._claim.confirm()
@@ -176,9 +178,7 @@ class Effect:
 
     def _is_done(self, live: Object) -> bool:
         """Return whether our change is on the target. Raises FencedError."""
-        done = operations.find(live, self._operation_id)
-        if done is not None:
-            self._cluster.saw(self._address.kind, live, before=done.version)
+        if self._is_ours(live):
             self.dry_run.was_before(self.claim, self._address)
             self._know_target(live)
             return True
@@ -189,6 +189,14 @@ class Effect:
         if settled and self.claim.spec.kind is ExecutionKind.FORWARD:
             raise FencedError("StepSettled", f"{self._address} was settled without this change")
         return False
+
+    def _is_ours(self, live: Object) -> bool:
+        """Return whether our stamp is on the target, and take note of the write that left it."""
+        done = operations.find(live, self._operation_id)
+        if done is None:
+            return False
+        self._cluster.saw(self._address.kind, live, before=done.version)
+        return True
 
     def _know_target(self, live: Object) -> None:
         """Take note of which object a manifest made: its undo deletes that one only."""

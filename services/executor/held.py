@@ -14,14 +14,21 @@ class HeldClaim:
     def __init__(self, executions: ExecutionStore, claim: KubernetesExecution) -> None:
         self._executions = executions
         self.now = claim
-        """With what undoes the change as it was captured last."""
+        """With what was noted since it was written."""
+        self.written = claim
+        """As it stands on the API server, for all we know."""
 
     async def confirm(self) -> KubernetesExecution:
-        """Return the live execution. Raises FencedError when the claim is gone."""
-        meta = self.now.metadata
+        """Return the live execution. Raises FencedError when the claim is gone.
+
+        What nobody has claimed yet is anybody's: it has to be as it was read.
+        """
+        meta = self.written.metadata
         live = await self._executions.fetch(meta.namespace, meta.name)
-        if live is None or not claims.holds(live, self.now):
+        if live is None or not claims.holds(live, self.written):
             raise FencedError("ClaimLost", f"{meta.name} is no longer ours")
+        if not live.is_claimed and live.metadata.resource_version != meta.resource_version:
+            raise FencedError("Overtaken", f"{meta.name} is not as it was read any more")
         return live
 
     def note(
@@ -56,10 +63,10 @@ class HeldClaim:
             if status == live.status:
                 return
             try:
-                written = await self._executions.write_status(live, status)
+                self.written = await self._executions.write_status(live, status)
             except ConflictError:
                 continue
             # What was noted meanwhile is newer than what was written.
-            newer, self.now = self.now.status, written
+            newer, self.now = self.now.status, self.written
             self.note(inverse=newer.rollback_information, effects=newer.effects)
             return

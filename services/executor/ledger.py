@@ -1,13 +1,14 @@
 """The cluster as an execution changes it: what each request did is written into its ledger.
 
-A request whose answer was lost stays in the ledger as one that nobody answered. Deletions
-and evictions leave no trace on their target, so they are written down before they are made.
+A request whose answer was lost stays in the ledger as one that nobody answered. What leaves
+no stamp of ours on its target is written down before it is made: deletions, evictions, what
+is made around a target, and the mere taking of a lock.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from services.executor.core import effects
+from services.executor.core import effects, operations
 from services.executor.held import HeldClaim
 from shared.api.execution import EffectRecord
 from shared.api.groups import POD, Kind
@@ -16,17 +17,41 @@ from shared.errors import ConflictError, PermanentError, TransientError
 from shared.kube.errors import DisruptionBudgetError
 from shared.kube.port import Change, Listing, Object, TargetCluster, Tried
 
+_Key = tuple[str, str, str, str, str]
+
+
+class _Unanswered:
+    """What is known of the requests of one claim that have no answer to keep."""
+
+    def __init__(self, records: Sequence[EffectRecord]) -> None:
+        self.sent = {_key(each) for each in records if not each.answered}
+        """Of these nobody knows whether they were carried out."""
+        self.refused: set[_Key] = set()
+        """Evictions that a disruption budget refused last, and that will be asked for again."""
+
+    def is_refused(self, record: EffectRecord) -> bool:
+        """Return whether a request is known to be without effect."""
+        key = _key(record)
+        return not record.answered and key in self.refused and key not in self.sent
+
 
 class LedgerCluster:
     """A cluster of which every change is written down."""
 
-    def __init__(self, cluster: TargetCluster, claim: HeldClaim) -> None:
+    def __init__(
+        self,
+        cluster: TargetCluster,
+        claim: HeldClaim,
+        *,
+        unanswered: "_Unanswered | None" = None,
+    ) -> None:
         self._cluster = cluster
         self._claim = claim
+        self._unanswered = unanswered or _Unanswered(claim.now.status.effects)
 
     def unlimited(self) -> "LedgerCluster":
         """Return the same cluster and ledger without a limit of requests."""
-        return LedgerCluster(self._cluster.unlimited(), self._claim)
+        return LedgerCluster(self._cluster.unlimited(), self._claim, unanswered=self._unanswered)
 
     async def read(self, kind: Kind, name: str, *, namespace: str = "") -> Object | None:
         """Return the live object, or None when there is none."""
@@ -74,8 +99,9 @@ class LedgerCluster:
         )
 
     async def create(self, kind: Kind, body: Object, *, namespace: str = "") -> Object:
-        """Create an object, and write that down."""
+        """Create an object, and write that down; before, if it bears no stamp of ours."""
         record = _record("create", kind, body["metadata"]["name"], body)
+        await self._intend_unstamped(record, body)
         return await self._told(
             record, lambda: self._cluster.create(kind, body, namespace=namespace)
         )
@@ -83,8 +109,9 @@ class LedgerCluster:
     async def patch(
         self, kind: Kind, name: str, body: Object, *, namespace: str = "", subresource: str = ""
     ) -> Object:
-        """Merge-patch an object, and write that down."""
+        """Merge-patch an object, and write that down; before, if it sets no stamp of ours."""
         record = _record("patch", kind, name, body)
+        await self._intend_unstamped(record, body)
         return await self._told(
             record,
             lambda: self._cluster.patch(
@@ -144,7 +171,7 @@ class LedgerCluster:
         await self._told(eviction(name, uid), ask)
 
     async def intend(self, records: Sequence[EffectRecord]) -> None:
-        """Write down what is going to be deleted or evicted, before it is.
+        """Write down what is going to be asked for, before it is.
 
         Raises FencedError, TransientError.
         """
@@ -154,21 +181,36 @@ class LedgerCluster:
             self._claim.note(effects=[*known, *new])
             await self._claim.keep()
 
+    async def _intend_unstamped(self, record: EffectRecord, body: Object) -> None:
+        if not operations.read(body):
+            await self.intend([record])
+
     async def _told(self, record: EffectRecord, send: Callable[[], Awaitable[Object]]) -> Object:
         """Make a request, and write down what became of it."""
         self._note(record)
         try:
             answer = await send()
-        except (ConflictError, DisruptionBudgetError, PermanentError):
+        except DisruptionBudgetError:
+            self._unanswered.refused.add(_key(record))
+            raise
+        except (ConflictError, PermanentError):
             self._drop(record)
             raise
         except TransientError as error:
             if error.reason == "TooManyRequests":
                 self._drop(record)
+            else:
+                self._unanswered.sent.add(_key(record))
             raise
         meta = answer.get("metadata", {})
         self._answer(record, meta.get("uid", record.uid), meta.get("resourceVersion", ""))
         return answer
+
+    def forget_refused(self) -> None:
+        """Take out the evictions that were refused and are not asked for any more."""
+        known = self._claim.now.status.effects
+        kept = [each for each in known if not self._unanswered.is_refused(each)]
+        self._claim.note(effects=kept)
 
     def refute(self, kind: Kind, name: str, *, version: str) -> None:
         """Take out patches of an object that will never be made: it has another version."""
@@ -195,6 +237,9 @@ class LedgerCluster:
             self._claim.note(effects=[*known, record])
 
     def _drop(self, record: EffectRecord) -> None:
+        """Take out what was refused, unless it was sent before and may have been done then."""
+        if _key(record) in self._unanswered.sent:
+            return
         known = self._claim.now.status.effects
         position = _position(known, record)
         if position is not None:
@@ -203,6 +248,7 @@ class LedgerCluster:
     def _answer(self, record: EffectRecord, uid: str, version: str) -> None:
         known = self._claim.now.status.effects
         position = _position(known, record)
+        self._unanswered.refused.discard(_key(record))
         if position is not None:
             self._claim.note(effects=effects.answered(known, position, uid=uid, version=version))
 
@@ -225,11 +271,16 @@ def _record(verb: str, kind: Kind, name: str, body: Object) -> EffectRecord:
     )
 
 
+def _key(record: EffectRecord) -> _Key:
+    """Return what tells a request from others, as it was sent."""
+    version = record.resource_version_before
+    return record.verb, record.kind, record.name, record.uid, version
+
+
 def _position(known: list[EffectRecord], record: EffectRecord) -> int | None:
     """Return where a request that was not answered stands in the ledger."""
-    wanted = (record.verb, record.kind, record.name, record.resource_version_before)
+    wanted = _key(record)
     for position, each in enumerate(known):
-        same = (each.verb, each.kind, each.name, each.resource_version_before) == wanted
-        if same and not each.answered:
+        if _key(each) == wanted and not each.answered:
             return position
     return None

@@ -138,7 +138,7 @@ class Executor:
             return Ack(note=refusal or "workflow gone")
         try:
             claim = await self._claiming.claim(execution)
-        except ConflictError:
+        except (ConflictError, FencedError):
             return Retry(reason="ClaimConflict", after_s=0.1)
         except NotFoundError:
             return Ack(note="execution gone")

@@ -56,8 +56,9 @@ def seen(
     is then not known.
     """
     for position, each in enumerate(records):
-        if (each.uid, each.resource_version_before) == (uid, before):
-            known = msgspec.structs.replace(each, answered=True)
+        about = (each.kind, each.name, each.resource_version_before) == (kind.kind, name, before)
+        if about and each.uid in ("", uid):
+            known = msgspec.structs.replace(each, uid=uid, answered=True)
             return [*records[:position], known, *records[position + 1 :]]
     record = EffectRecord(
         verb="patch" if before else "create",

@@ -35,8 +35,8 @@ OTHER = Uid("0b5f7f0e-0000-4000-8000-000000000002")
 class Stage:
     """A Deployment of two replicas, and a claimed step that is to make it three."""
 
-    def __init__(self) -> None:
-        self.cluster = LittleCluster()
+    def __init__(self, cluster: LittleCluster | None = None) -> None:
+        self.cluster = cluster or LittleCluster()
         self.executions = ExecutionStore(self.cluster)
         self.captures = Captures(
             self.cluster, self.executions, clock=virtual_clock(), gitops=GitOps.REFUSE

@@ -89,6 +89,25 @@ def test_a_late_claim_changes_nothing_once_its_step_was_settled() -> None:
     run(scenario())
 
 
+def test_who_goes_on_settling_finds_the_stamp_of_who_died() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        claim = await stage.claimed()
+        spec = msgspec.structs.replace(claim.spec, kind=ExecutionKind.SETTLE, fence=2)
+        claim = msgspec.structs.replace(claim, spec=spec)
+        await stage.effect(claim).look()
+        settled = stage.target()
+
+        second = stage.effect(claim)
+
+        assert await second.look() is False
+        assert stage.target() == settled
+        (record,) = second.claim.status.effects
+        assert (record.verb, record.name, record.answered) == ("patch", "web", True)
+
+    run(scenario())
+
+
 def test_row_56_a_step_taken_over_has_no_more_time_than_the_first_claim() -> None:
     async def scenario() -> None:
         stage = Stage()
