@@ -130,7 +130,7 @@ test-integration: setup ## Run the tests against real servers
 	@$(PYTEST) tests/integration
 test-e2e: setup ## Run the tests that drive kubectl
 	@$(PYTEST) tests/e2e
-test-chaos: setup ## Run the tests that break things
+test-chaos: setup ## Run the tests that break things (SWEEP=all kills at every request of every action)
 	@$(PYTEST) tests/chaos
 
 ##@ All together
