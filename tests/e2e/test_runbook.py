@@ -9,6 +9,7 @@ import yaml
 
 from tests.support.control import executions, steps_of
 from tests.support.kubectl import Kubectl, Object
+from tests.support.ledgers import AuditedRequests
 from tests.support.namespaces import empty_namespace
 from tests.support.servers import ROOT
 from tests.support.services import NAMES, Services
@@ -39,9 +40,20 @@ def before(space: Kubectl) -> dict[str, Object]:
 
 
 @pytest.fixture(scope="module")
-def done(space: Kubectl, before: dict[str, Object], module_services: Services) -> Object:
+def audited(cluster: "LocalCluster") -> AuditedRequests:
+    """Return what is asked of the API server from now on."""
+    return AuditedRequests(cluster.audit_log)
+
+
+@pytest.fixture(scope="module")
+def done(
+    space: Kubectl,
+    before: dict[str, Object],
+    audited: AuditedRequests,
+    module_services: Services,
+) -> Object:
     """Return the workflow once it has ended."""
-    del before, module_services
+    del before, audited, module_services
     space.ok("apply", "-f", str(ROOT / "examples" / "runbook.yaml"))
     return space.wait_phase("runbook", "RolledBack", "RollbackFailed", "Failed", "Completed")
 
@@ -52,6 +64,16 @@ def test_row_62_everything_is_as_it_was(
     assert done["status"]["phase"] == "RolledBack", done["status"]
     assert _targets(space) == before
     assert space.items("networkpolicies") == []
+
+
+def test_the_ledgers_tell_what_the_api_server_tells_nothing_more_and_nothing_less(
+    space: Kubectl, audited: AuditedRequests, done: Object
+) -> None:
+    del done
+    recorded = {each["spec"]["action"] for each in space.items("kex") if _effects(each)}
+
+    assert audited.differences(space.namespace, space.items("kex"), exact=True) == []
+    assert len(recorded) >= 8
 
 
 def test_row_69_what_cannot_be_undone_is_named_before_and_after(done: Object) -> None:
@@ -103,6 +125,11 @@ def test_the_runbook_is_an_example_of_at_least_eight_actions() -> None:
     body = yaml.safe_load((ROOT / "examples" / "runbook.yaml").read_text())
 
     assert len({step["action"] for step in body["spec"]["workflowDefinition"]["steps"]}) >= 8
+
+
+def _effects(execution: Object) -> list[Object]:
+    found: list[Object] = execution["status"].get("effects", [])
+    return found
 
 
 def _targets(kubectl: Kubectl) -> dict[str, Object]:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.audit import AuditTrail
 from tests.support.kubectl import Kubectl, Object, eventually
+from tests.support.ledgers import AuditedRequests
 from tests.support.services import Services
 from tests.support.workflows import deployment, image, restart, scale, workflow
 
@@ -82,8 +83,9 @@ def test_the_lock_outlives_the_executor_that_took_it(
 
 
 def test_many_workflows_at_once_take_turns(
-    kubectl: Kubectl, services: Services, trail: AuditTrail
+    cluster: "LocalCluster", kubectl: Kubectl, services: Services, trail: AuditTrail
 ) -> None:
+    audited = AuditedRequests(cluster.audit_log)
     services.wait_connected()
     kubectl.apply(deployment(TARGET))
     steps = [
@@ -101,6 +103,7 @@ def test_many_workflows_at_once_take_turns(
         assert done["status"]["phase"] == "Completed", done["status"]["steps"]
     assert len(_effects(trail, TARGET)) == len(steps)
     _check_one_after_the_other(trail, kubectl)
+    assert audited.differences(kubectl.namespace, kubectl.items("kex"), exact=True) == []
 
 
 def _hold_open(kubectl: Kubectl) -> None:

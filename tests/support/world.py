@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tests.support.acting import acting
 from tests.support.audit import AuditTrail
 from tests.support.kubectl import Kubectl, Object
+from tests.support.ledgers import AuditedRequests
 from tests.support.namespaces import make
 from tests.support.workflows import deployment, diamond, failing, workflow
 
@@ -98,6 +99,7 @@ class World:
         self.cases = cases
         self.kubectl = Kubectl(cluster.kubeconfig, namespace=name, program=str(ensure_kubectl()))
         self.trail = AuditTrail(cluster.audit_log, name)
+        self._audited = AuditedRequests(cluster.audit_log)
 
     def prepare(self, opting_in: Iterable[Object] | None = None) -> None:
         """Make the namespace, and its Deployments available.
@@ -141,6 +143,7 @@ class World:
             effects = self.trail.effects(target["metadata"]["name"])
             assert target["metadata"]["generation"] == 1 + len(effects), self.story()
         self.check_trail()
+        assert self._audited.differences(self.kubectl.namespace, executions) == []
 
     def _check_objects(self, case: Case, done: Object, executions: list[Object]) -> None:
         status = done["status"]
