@@ -10,6 +10,7 @@ from deploy.local.nodes import node_name, render_node
 from tests.support.control import executions, steps_of
 from tests.support.homes import HOME, workload
 from tests.support.kubectl import Kubectl, Object, eventually
+from tests.support.ledgers import AuditedRequests
 from tests.support.namespaces import empty_namespace
 from tests.support.services import Services
 from tests.support.workflows import workflow
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 NODE: Final = node_name(61)
 ENDS: Final = ("Completed", "Failed", "RolledBack", "RollbackFailed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def audited(cluster: "LocalCluster") -> AuditedRequests:
+    """Return what is asked of the API server from now on."""
+    return AuditedRequests(cluster.audit_log)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +87,9 @@ def test_row_69_a_drained_node_comes_back_and_a_deleted_pod_does_not(
     assert uids.isdisjoint(each["metadata"]["uid"] for each in space.items("pods"))
 
 
-def test_each_eviction_stands_in_the_ledger(space: Kubectl, module_services: Services) -> None:
+def test_each_eviction_stands_in_the_ledger(
+    space: Kubectl, module_services: Services, audited: AuditedRequests
+) -> None:
     del module_services
     space.apply(workflow("again", [_step("drain", "drain_node", {"node": NODE})]))
 
@@ -91,6 +100,8 @@ def test_each_eviction_stands_in_the_ledger(space: Kubectl, module_services: Ser
     assert verbs == ["patch", "evict", "evict", "evict"]
     assert all(each["answered"] for each in done["status"]["effects"])
     assert done["status"]["progress"].startswith("3 of 3 pods evicted")
+    everything = space.items("kex")
+    assert audited.differences(space.namespace, everything, others=[NODE], exact=True) == []
     space.ok("uncordon", NODE)
 
 
