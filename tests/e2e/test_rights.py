@@ -304,12 +304,13 @@ def _guarded_case() -> Case:
 
 
 def _ask_for_a_job(kubectl: Kubectl) -> None:
-    """Have a step planned whose Job has neither an account nor a template."""
+    """Have a step planned whose Job has an account and no template."""
     parameters = {"failoverDatabase": {"database": "orders"}}
     step = {"name": "f", "action": "failover_database", "parameters": parameters}
     kubectl.apply(workflow("refused", [step]))
     done = kubectl.wait_phase("refused", "Failed", "Completed")
-    assert len(done["status"]["validationResults"]["validationErrors"]) == 2
+    (error,) = done["status"]["validationResults"]["validationErrors"]
+    assert "there is no PodTemplate failover-database" in error
 
 
 def _make_what_is_waited_for(kubectl: Kubectl) -> None:
