@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from services.executor.actions.handling import Handler, Material, refused, update_done
+from services.executor.actions.handling import Handler, Material, update_done
 from services.executor.core.changes import Object, State, Wanted
 from services.executor.core.paths import ABSENT, below, text
 from shared.api.enums import Action
@@ -15,8 +15,6 @@ from shared.api.parameters import (
     LabelResource,
     QuarantinePod,
 )
-
-_OURS: Final = ("kubernaut.ai/", "kubernaut.io/", "mendflow.")
 
 
 def _intend_labels(parameters: LabelResource, live: Object, material: Material) -> Wanted:
@@ -30,9 +28,6 @@ def _intend_annotations(parameters: AnnotateResource, live: Object, material: Ma
 
 
 def _intend(path: str, values: dict[str, str], remove: list[str]) -> Wanted:
-    for key in (*values, *remove):
-        if key.startswith(_OURS):
-            raise refused(f"{key} belongs to the services; it cannot be changed by a step")
     fields = {below(path, key): text(each) for key, each in values.items()}
     return Wanted(fields=fields | {below(path, key): ABSENT for key in remove})
 

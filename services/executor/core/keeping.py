@@ -24,7 +24,7 @@ TYPE: Final = "kubernaut.ai/undo"
 _KEY: Final = "state"
 _KEPT: Final = "(kept in a Secret)"
 _SENSITIVE: Final = re.compile(
-    r"\.(containers|initContainers)$|ontainers\[[^]]*\]\.env(\[|$)|"
+    r"\.(containers|initContainers)$|\.(containers|initContainers)\[[^]]*\]\.env(\[|$)|"
     r"(^|\.)(template|jobTemplate)(\.spec)?$|"
     r"^metadata\.annotations(\.|\[)kubectl\.kubernetes\.io/last-applied"
 )

@@ -9,11 +9,11 @@ from typing import Final
 import msgspec
 
 from services.planner.core.defects import Defect, Reason, step_path
-from services.planner.core.parameters import problems_of
 from shared.api.enums import Action
 from shared.api.parameters import Parameters
 from shared.api.workflow_spec import Step
 from shared.effects.catalogue import canonical, parameters_of
+from shared.effects.problems import problems_of
 from shared.effects.targets import named_namespace
 
 _NAMESPACE_IN: Final = {

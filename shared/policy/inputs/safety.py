@@ -9,6 +9,7 @@ import msgspec
 from shared.api.groups import DEPLOYMENT, NODE
 from shared.api.meta import SUBMITTED_BY_ANNOTATION
 from shared.api.workflow import WorkflowExecution
+from shared.effects.marks import is_ours
 from shared.limits import GitOps
 from shared.policy.inputs import deployments
 from shared.policy.inputs.bounds import bounded, pairs
@@ -17,7 +18,6 @@ from shared.policy.inputs.targets import Asked
 
 Object = Mapping[str, Any]
 
-_OURS: Final = ("kubernaut.ai", "kubernaut.io")
 _ENVIRONMENT_LABELS: Final = ("environment", "kubernaut.ai/environment")
 
 
@@ -116,7 +116,7 @@ def _node(node: Object | None) -> dict[str, Any]:
 
 def _metadata(workflow: WorkflowExecution, step_name: str) -> dict[str, Any]:
     meta = workflow.metadata
-    ours = {key: value for key, value in meta.annotations.items() if _is_ours(key)}
+    ours = {key: value for key, value in meta.annotations.items() if is_ours(key)}
     return {
         "workflow": meta.name,
         "namespace": meta.namespace,
@@ -124,8 +124,3 @@ def _metadata(workflow: WorkflowExecution, step_name: str) -> dict[str, Any]:
         "submitter": meta.annotations.get(SUBMITTED_BY_ANNOTATION, "")[:512],
         "annotations": pairs(ours, of="annotations of the workflow"),
     }
-
-
-def _is_ours(key: str) -> bool:
-    prefix = key.partition("/")[0]
-    return any(prefix == domain or prefix.endswith(f".{domain}") for domain in _OURS)

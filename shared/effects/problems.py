@@ -1,11 +1,12 @@
 """What is wrong with the parameters of one action beyond their types and ranges.
 
-Pure; a value that is an expression is judged once it has its value.
+Pure. Asked at planning, and again once expressions have their values.
 """
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from shared.api.parameters import (
@@ -26,11 +27,14 @@ from shared.api.parameters import (
 )
 from shared.effects import job_environment
 from shared.effects.manifests import ManifestError, parsed, parsed_object
+from shared.effects.marks import is_ours
 from shared.effects.targets import APPLICABLE, DIAGNOSABLE, MARKABLE, WAITABLE, is_name
 
 Problems = Iterator[tuple[str, str]]
 """Field below the parameters, empty for all of them, and what is wrong."""
 
+_PATCHABLE: Final = re.compile(r"/metadata/(labels|annotations)/.|/spec(/|$)")
+_MARK: Final = re.compile(r"/metadata/(labels|annotations)/(?P<key>[^/]+)")
 _RULES: Final = ("ingress", "egress", "policyTypes", "podSelector")
 
 
@@ -53,11 +57,13 @@ def _diagnostics(given: CollectDiagnostics) -> Problems:
 def _labels(given: LabelResource) -> Problems:
     yield from _kind("kind", given.kind, MARKABLE, "labelled")
     yield from _changes("labels", given.labels, given.remove)
+    yield from _marks("labels", [*given.labels, *given.remove])
 
 
 def _annotations(given: AnnotateResource) -> Problems:
     yield from _kind("kind", given.kind, MARKABLE, "annotated")
     yield from _changes("annotations", given.annotations, given.remove)
+    yield from _marks("annotations", [*given.annotations, *given.remove])
 
 
 def _config_map(given: UpdateConfigmap) -> Problems:
@@ -156,12 +162,13 @@ def _operations(found: Any) -> Problems:
     ):
         yield "patch", "a JSON patch is a list of operations with op and path"
         return
-    paths = {str(each["path"]) for each in found} | {str(each.get("from", "")) for each in found}
-    if any(path.startswith("/status") for path in paths):
-        yield "patch", "the status belongs to the controller; patch metadata or spec"
-    owners = sorted(path for path in paths if path.startswith("/metadata/ownerReferences"))
-    if owners:
-        yield "patch", f"{owners[0]} cannot be patched; leave owners as they are"
+    named = {str(each["path"]) for each in found}
+    named |= {str(each["from"]) for each in found if "from" in each}
+    for path in sorted(named):
+        if not _PATCHABLE.match(path):
+            yield "patch", f"{path!r} cannot be patched; patch a label, an annotation or the spec"
+    marks = [match["key"] for match in map(_MARK.match, sorted(named)) if match]
+    yield from _marks("patch", [key.replace("~1", "/").replace("~0", "~") for key in marks])
 
 
 def _patch(found: dict[str, Any]) -> Problems:
@@ -169,8 +176,10 @@ def _patch(found: dict[str, Any]) -> Problems:
     if unknown:
         yield "patch", f"{', '.join(unknown)} cannot be patched; patch metadata or spec"
     meta = found.get("metadata")
-    if isinstance(meta, dict) and "ownerReferences" in meta:
-        yield "patch", "metadata.ownerReferences cannot be patched; leave owners as they are"
+    if isinstance(meta, dict):
+        if "ownerReferences" in meta:
+            yield "patch", "metadata.ownerReferences cannot be patched; leave owners as they are"
+        yield from _marks("patch", _marked(meta))
 
 
 def _manifest(found: dict[str, Any]) -> Problems:
@@ -188,8 +197,23 @@ def _manifest(found: dict[str, Any]) -> Problems:
         yield "manifest", "metadata.name is missing; name the object"
     elif "${" not in meta["name"] and not is_name(meta["name"]):
         yield "manifest", f"metadata.name {meta['name'][:64]!r} is no name of an object"
-    elif {"ownerReferences", "finalizers"} & set(meta):
-        yield "manifest", "ownerReferences and finalizers cannot be applied; remove them"
+    else:
+        if {"ownerReferences", "finalizers"} & set(meta):
+            yield "manifest", "ownerReferences and finalizers cannot be applied; remove them"
+        yield from _marks("manifest", _marked(meta))
+
+
+def _marked(meta: dict[str, Any]) -> list[str]:
+    """Return the keys of labels and annotations."""
+    found = (meta.get("labels"), meta.get("annotations"))
+    return [str(key) for each in found if isinstance(each, dict) for key in each]
+
+
+def _marks(field: str, keys: Iterable[str]) -> Problems:
+    """Refuse the marks by which people and services tell each other what is allowed."""
+    for key in keys:
+        if is_ours(key):
+            yield field, f"{key} cannot be set by a step; people and services tell by it"
 
 
 _CHECKS: Final[Mapping[type, Callable[[Any], Problems]]] = {

@@ -1,14 +1,22 @@
 """What is wrong with the parameters of an action is said at planning, by field."""
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
-from services.planner.core.parameters import problems_of
 from shared.api.enums import Action
-from shared.api.parameters import Parameters
+from shared.api.parameters import (
+    ActionParameters,
+    AnnotateResource,
+    ApplyManifest,
+    LabelResource,
+    Parameters,
+    PatchDeployment,
+)
 from shared.effects.catalogue import parameters_of
+from shared.effects.problems import problems_of
 
 KEYS = {each.name: each.encode_name for each in msgspec.structs.fields(Parameters)}
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x"
@@ -136,3 +144,42 @@ def test_what_is_wrong_is_named(
 )
 def test_a_value_that_is_not_known_yet_is_not_judged(action: Action, given: dict[str, Any]) -> None:
     assert _problems(action, given) == []
+
+
+APPROVED = "kubernaut.io/approved-by"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        LabelResource(kind="Pod", name="a", labels={APPROVED: "me"}),
+        AnnotateResource(kind="Pod", name="a", remove=["x.kubernaut.ai/lock"]),
+        PatchDeployment(
+            deployment="a", patch=f'{{"metadata": {{"annotations": {{"{APPROVED}": "me"}}}}}}'
+        ),
+        PatchDeployment(
+            deployment="a",
+            patch_type="json",
+            patch='[{"op": "add", "path": "/metadata/annotations/kubernaut.io~1approved-by",'
+            ' "value": "me"}]',
+        ),
+        ApplyManifest(
+            manifest="apiVersion: v1\nkind: ConfigMap\n"
+            f"metadata: {{name: a, annotations: {{{APPROVED}: me}}}}"
+        ),
+    ],
+    ids=["label", "annotation", "merge", "json", "manifest"],
+)
+def test_no_step_gives_the_marks_that_people_give(parameters: ActionParameters) -> None:
+    (problem,) = problems_of(parameters)
+
+    assert "cannot be set by a step" in problem[1]
+
+
+@pytest.mark.parametrize("path", ["", "/metadata", "/metadata/annotations", "/status", "/kind"])
+def test_a_json_patch_is_about_marks_and_the_spec(path: str) -> None:
+    patch = json.dumps([{"op": "replace", "path": path, "value": {APPROVED: "me"}}])
+
+    (problem,) = problems_of(PatchDeployment(deployment="a", patch_type="json", patch=patch))
+
+    assert "cannot be patched" in problem[1]
