@@ -3,7 +3,7 @@
 from services.executor.core import keeping
 from services.executor.core.changes import RefusedError, State
 from shared.api.enums import ErrorType
-from shared.api.execution import CapturedInverse, KubernetesExecution, RollbackOf
+from shared.api.execution import CapturedState, KubernetesExecution
 from shared.api.groups import SECRET
 from shared.errors import AlreadyExistsError
 from shared.kube.port import TargetCluster
@@ -42,7 +42,7 @@ class KeptStates:
             return name, keeping.state_in(known)
         return name, state
 
-    async def state(self, captured: CapturedInverse | RollbackOf, *, namespace: str) -> State:
+    async def state(self, captured: CapturedState, *, namespace: str) -> State:
         """Return what was captured, from wherever it is kept.
 
         Raises:

@@ -59,7 +59,31 @@ class EffectRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ] = True
 
 
-class CapturedInverse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class CapturedState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The fields a change owns, as they were before it and as it leaves them."""
+
+    target: Annotated[TargetRef | None, Meta(description="The object, by identity.")] = None
+    before: Annotated[
+        dict[str, str],
+        Meta(max_length=32, description="Owned fields before, as path to JSON value."),
+    ] = {}
+    after: Annotated[
+        dict[str, str],
+        Meta(max_length=32, description="The same fields as the change leaves them."),
+    ] = {}
+    absent_before: Annotated[
+        bool, Meta(description="Whether the object itself was not there; undone by deletion.")
+    ] = False
+    kept_in: Annotated[
+        str,
+        Meta(max_length=253, description="Secret that holds the values, if they are not here."),
+    ] = ""
+    left_in: Annotated[
+        str, Meta(max_length=253, description="Secret with what a later attempt left.")
+    ] = ""
+
+
+class CapturedInverse(CapturedState, frozen=True, kw_only=True, rename="camel"):
     """What undoes an execution, captured before it acted."""
 
     available: Annotated[bool, Meta(description="Whether the change can be undone.")]
@@ -69,52 +93,16 @@ class CapturedInverse(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     rollback_parameters: Annotated[
         Parameters | None, Meta(description="Parameters of that action.")
     ] = None
-    target: Annotated[TargetRef | None, Meta(description="The object as it was.")] = None
     resource_version: Annotated[
         str, Meta(max_length=64, description="Version of the target at the capture.")
     ] = ""
-    before: Annotated[
-        dict[str, str],
-        Meta(max_length=32, description="Owned fields before, as path to JSON value."),
-    ] = {}
-    after: Annotated[
-        dict[str, str],
-        Meta(max_length=32, description="The same fields as this execution leaves them."),
-    ] = {}
-    absent_before: Annotated[
-        bool, Meta(description="Whether the object itself was not there; undone by deletion.")
-    ] = False
-    kept_in: Annotated[
-        str,
-        Meta(max_length=253, description="Secret that holds the values, if they are not here."),
-    ] = ""
-    left_in: Annotated[
-        str, Meta(max_length=253, description="Secret with what a later attempt left.")
-    ] = ""
 
 
-class RollbackOf(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class RollbackOf(CapturedState, frozen=True, kw_only=True, rename="camel"):
     """What a rollback execution undoes, and what it must find."""
 
     step: Annotated[str, Meta(max_length=40, description="Name of the step.")]
     execution_ref: Annotated[NamedRef, Meta(description="The execution that is undone.")]
-    target: Annotated[TargetRef | None, Meta(description="The object to restore.")] = None
-    before: Annotated[
-        dict[str, str], Meta(max_length=32, description="Values to restore, by path.")
-    ] = {}
-    after: Annotated[
-        dict[str, str], Meta(max_length=32, description="Values the step left behind, by path.")
-    ] = {}
-    absent_before: Annotated[
-        bool, Meta(description="Whether the object itself was not there; undone by deletion.")
-    ] = False
-    kept_in: Annotated[
-        str,
-        Meta(max_length=253, description="Secret that holds the values, if they are not here."),
-    ] = ""
-    left_in: Annotated[
-        str, Meta(max_length=253, description="Secret with what a later attempt left.")
-    ] = ""
     action: Annotated[
         str, Meta(max_length=64, description="Action of the step; its rights are used.")
     ] = ""
