@@ -8,8 +8,7 @@ import asyncio
 from typing import Final
 
 from services.executor.acting import targets_for
-from services.executor.actions.config import unreadable
-from services.executor.capture import mutation_of, parameters_for
+from services.executor.capture import is_captured_undo, mutation_of, parameters_for
 from services.executor.capturing_pods import owners_in
 from services.executor.changing import Changing
 from services.executor.core import dry_runs, results
@@ -25,8 +24,6 @@ from shared.api.actions.jobs import ByTemplate
 from shared.api.enums import Action, ErrorType, ExecutionKind, OnInFlight
 from shared.api.execution import ExecutionStatus, KubernetesExecution
 from shared.api.parameters import (
-    ActionParameters,
-    ApplyManifest,
     CollectDiagnostics,
     DeletePod,
     NotifyOnly,
@@ -36,6 +33,7 @@ from shared.api.parameters import (
 )
 from shared.api.results import CustomResult, DryRunResults, StepResult
 from shared.api.workflow import WorkflowExecution
+from shared.effects.problems import problems_of
 from shared.errors import MendflowError, PermanentError
 from shared.waiting import happened
 from shared.worker.context import Context
@@ -78,6 +76,7 @@ class CarryingOut:
     async def _outcome(self) -> ExecutionStatus:
         clock = self._context.clock
         try:
+            _refuse_problems(self._claim)
             try:
                 result = await self._act()
             finally:
@@ -111,10 +110,10 @@ class CarryingOut:
         self._stop.ask()
 
     async def _act(self) -> StepResult:
-        mutation = mutation_of(self._claim)
+        mutation, parameters = mutation_of(self._claim), parameters_for(self._claim)
         if mutation is not None:
             return await self._change(mutation)
-        parameters, namespace = parameters_for(self._claim), self._claim.metadata.namespace
+        namespace = self._claim.metadata.namespace
         match parameters:
             case None:
                 raise RefusedError(ErrorType.VALIDATION_ERROR, "the action has no parameters")
@@ -132,14 +131,8 @@ class CarryingOut:
             case ByTemplate():
                 return await self._run_job(parameters)
             case _:
-                raise self._refusal(parameters)
-
-    def _refusal(self, parameters: ActionParameters) -> RefusedError:
-        """Return why an action is carried out by nothing here."""
-        if isinstance(parameters, ApplyManifest):
-            return unreadable(parameters.manifest)
-        action = self._claim.spec.action
-        return RefusedError(ErrorType.VALIDATION_ERROR, f"nothing here carries out {action}")
+                action = self._claim.spec.action
+                raise RefusedError(ErrorType.VALIDATION_ERROR, f"nothing here carries out {action}")
 
     async def _run_job(self, parameters: ByTemplate) -> StepResult:
         runner = JobRunner(
@@ -193,3 +186,13 @@ class CarryingOut:
             return await change.run()
         finally:
             self._dry_run = change.dry_run
+
+
+def _refuse_problems(claim: KubernetesExecution) -> None:
+    """Stop where planning would have stopped: an execution may come from elsewhere."""
+    parameters = parameters_for(claim)
+    if parameters is None or is_captured_undo(claim):
+        return
+    for field, message in problems_of(parameters):
+        text = f"{field}: {message}" if field else message
+        raise RefusedError(ErrorType.VALIDATION_ERROR, text)

@@ -8,7 +8,6 @@ import msgspec
 from services.executor.actions.handling import (
     Handler,
     Material,
-    read_as,
     refused,
     update_done,
 )
@@ -24,7 +23,6 @@ from shared.api.parameters import (
 )
 from shared.effects.forms import Form
 from shared.effects.manifests import identity_of, parsed_object
-from shared.effects.targets import APPLICABLE
 
 _DATA: Final = "data"
 
@@ -98,16 +96,6 @@ def _intend_manifest(parameters: ApplyManifest, live: Object, material: Material
     del live, material
     body = parsed_object(parameters.manifest)
     return Asked(form=Form.APPLY, body=body, force=parameters.force_conflicts)
-
-
-def unreadable(manifest: str) -> RefusedError:
-    """Return why a manifest, expressions in it having their values, names no object."""
-    read_as(parsed_object, manifest, field="manifest")
-    kind = identity_of(manifest).kind
-    if kind not in APPLICABLE:
-        known = ", ".join(APPLICABLE)
-        return refused(f"manifest: kind {kind!r} cannot be applied; use {known}")
-    return refused("manifest: metadata.name is no name; name the object")
 
 
 def _undo_manifest(parameters: ApplyManifest, state: State) -> tuple[Action, ActionParameters]:

@@ -318,7 +318,7 @@ ROWS: Final[list[Row]] = [
         Action.APPLY_MANIFEST,
         {"manifest": _text(_object(CONFIG_MAP, "../secrets/NAME"))},
         VALIDATION,
-        "manifest: metadata.name is no name; name the object",
+        "is no name of an object",
     ),
     (
         "a value that leads elsewhere",
@@ -393,8 +393,8 @@ ROWS: Final[list[Row]] = [
         None,
         Action.UPDATE_NETWORK_POLICY,
         {"networkpolicy": "NAME", "rules": "[]"},
-        NOT_FOUND,
-        "NetworkPolicy bad-input/NAME does not exist",
+        VALIDATION,
+        "rules: it is no object",
     ),
     (
         "an unknown container",
@@ -466,7 +466,7 @@ ROWS: Final[list[Row]] = [
         Action.UPDATE_SECRET,
         {"secret": "NAME", "data": {"a": "not base64!"}},
         VALIDATION,
-        "data.a is no base64; encode the value",
+        "data[a]: it is no base64; encode the value",
     ),
     (
         "an unknown key",
@@ -493,7 +493,7 @@ ROWS: Final[list[Row]] = [
         Action.ANNOTATE_RESOURCE,
         {"kind": "ConfigMap", "name": "NAME", "remove": ["kubernaut.ai/locked-by"]},
         VALIDATION,
-        "belongs to the services",
+        "cannot be set by a step",
     ),
 ]
 
