@@ -142,7 +142,8 @@ def _request(entry: Object) -> Request:
     asked = sent.get("metadata", {}) | options.get("preconditions", {})
     verb = "evict" if reference.get("subresource") == "eviction" else entry["verb"]
     made = {} if verb == "evict" else answer.get("metadata", {})
-    told = verb in {"create", "patch"}
+    # Of what is created, the log shows it with all defaults filled in.
+    as_sent = bool(sent) and verb == "patch"
     record = EffectRecord(
         verb=verb,
         kind=kind.kind,
@@ -150,7 +151,7 @@ def _request(entry: Object) -> Request:
         uid=made.get("uid") or asked.get("uid", ""),
         resource_version_before=asked.get("resourceVersion", ""),
         resource_version_after=made.get("resourceVersion", ""),
-        digest=effects.digest(kind, sent) if sent and told else "",
+        digest=effects.digest(kind, sent) if as_sent else "",
     )
     return Request(record=record, namespace=reference.get("namespace", ""))
 

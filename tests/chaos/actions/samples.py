@@ -18,7 +18,9 @@ from shared.api.groups import (
     NODE,
     PERSISTENT_VOLUME_CLAIM,
     POD,
+    POD_TEMPLATE,
     SECRET,
+    SERVICE_ACCOUNT,
     STATEFUL_SET,
     Kind,
 )
@@ -27,6 +29,7 @@ from shared.api.parameters import (
     AnnotateResource,
     ApplyManifest,
     CordonNode,
+    Custom,
     DeletePod,
     DrainNode,
     EnableDebugMode,
@@ -77,7 +80,9 @@ _KINDS: Final = {
         NODE,
         PERSISTENT_VOLUME_CLAIM,
         POD,
+        POD_TEMPLATE,
         SECRET,
+        SERVICE_ACCOUNT,
         STATEFUL_SET,
         VOLUME,
         STORAGE_CLASS,
@@ -86,6 +91,8 @@ _KINDS: Final = {
 THIS: Final = "this-one"
 """Stands for the name of the target."""
 SYSTEM: Final = "kube-system"
+SHARED: Final = (STORAGE_CLASS, SERVICE_ACCOUNT)
+"""Kinds of what all targets have in common."""
 _CLASS: Final = "growing"
 _KEPT_EMPTY: Final = {"key": "killed-actions", "value": "", "effect": "NoSchedule"}
 
@@ -226,6 +233,17 @@ _AUTOSCALER: Final = _object(
 )
 _OTHER: Final = {"key": "spot", "value": "yes", "effect": "PreferNoSchedule"}
 
+_ACCOUNT: Final = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {"name": "mendflow-job"},
+}
+_TEMPLATE: Final = {
+    "apiVersion": "v1",
+    "kind": "PodTemplate",
+    "metadata": {"name": THIS},
+    "template": {"spec": {"containers": [{"name": "fix", "image": "registry.example/fix:1"}]}},
+}
 SAMPLES: Final[Sequence[Sample]] = (
     Sample(
         action=Action.SCALE_DEPLOYMENT,
@@ -350,6 +368,12 @@ SAMPLES: Final[Sequence[Sample]] = (
             kind="ConfigMap", name=THIS, annotations={"example.com/team": "web"}
         ),
         objects=_CONFIG,
+    ),
+    Sample(
+        action=Action.CUSTOM,
+        parameters=Custom(template=THIS, config={"SITE": "here"}),
+        objects=[_ACCOUNT, _TEMPLATE],
+        replaced=True,
     ),
     Sample(action=Action.DELETE_POD, parameters=DeletePod(pod=THIS), objects=[_POD]),
     Sample(

@@ -32,7 +32,7 @@ from shared.kube.objects import decoded
 from shared.kube.port import Object
 from shared.kube.store import ExecutionStore
 from shared.workflow.executions import new_execution
-from tests.chaos.actions.samples import STORAGE_CLASS, Sample, is_ready, kind_of
+from tests.chaos.actions.samples import SHARED, Sample, is_ready, kind_of
 from tests.support import dying
 from tests.support.builders import NOW, make_workflow, planned
 from tests.support.dying import NEVER, Death
@@ -164,7 +164,7 @@ class Sweep:
             try:
                 made = await self._api.create(kind, body, namespace=self._place(body))
             except AlreadyExistsError:
-                assert kind is STORAGE_CLASS
+                assert kind in SHARED
                 continue
             if made["metadata"].get("namespace") != self._namespace:
                 self._made.append(made)

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from services.executor.actions.handlers import HANDLERS
+from services.executor.core.job_building import job_name
 from shared.api.enums import Action, ExecutionPhase
 from shared.kube.client import ApiCluster
 from tests.chaos.actions.samples import SAMPLES, Sample
@@ -55,8 +56,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def test_there_is_a_sample_of_every_action() -> None:
-    deleting = {Action.DELETE_POD, Action.RESTART_POD}
-    assert {sample.action for sample in SAMPLES} == set(HANDLERS) | deleting
+    others = {Action.DELETE_POD, Action.RESTART_POD, Action.CUSTOM}
+    assert {sample.action for sample in SAMPLES} == set(HANDLERS) | others
 
 
 @pytest.mark.timeout(1800 if ALL else 300)
@@ -159,6 +160,7 @@ def _problems(point: Point, requests: list[Request]) -> list[str]:
 def _asked(ended: Ended, requests: list[Request]) -> Counter[str]:
     """Return what was asked of a target, or around it: no Secrets that keep what was before."""
     names = {ended.name, f"quarantine-{ended.name}", *(f"{ended.name}-{n}" for n in range(3))}
+    names.add(job_name(ended.execution.metadata.name))
     about = [each.record for each in requests if each.record.name in names]
     return Counter(f"{each.verb} {each.kind}" for each in about)
 
