@@ -48,7 +48,8 @@ action in camelCase:
 A name may also be written ScaleDeployment or scale-deployment. `namespace` may be left out: a
 workflow acts in its own. Each action acts with the rights of its own account, see
 [identities.md](identities.md); what was there before a change, and how it comes back, is told
-in [rollback.md](rollback.md).
+in [rollback.md](rollback.md). What runs as a Job, and how to write one, is told in
+[jobs.md](jobs.md).
 """
 
 

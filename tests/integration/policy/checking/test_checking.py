@@ -345,7 +345,7 @@ async def test_row_73_an_engine_that_is_not_there_allows_nothing() -> None:
     assert reasons
 
 
-@pytest.mark.parametrize("action", ["format_disks", "", "Restart_Network"])
+@pytest.mark.parametrize("action", ["format_disks", "", "Restart_Everything"])
 async def test_an_action_that_nobody_knows_is_not_allowed(asked: Asked, action: str) -> None:
     step = scale_step("a")
     unread = ClusterReader(cast("Cluster", None), SystemClock())
