@@ -11,7 +11,7 @@ from services.executor.acting import targets_for
 from services.executor.capture import is_captured_undo, mutation_of, parameters_for
 from services.executor.capturing_pods import owners_in
 from services.executor.changing import Changing
-from services.executor.core import dry_runs, results
+from services.executor.core import changes, dry_runs, results
 from services.executor.core.captures import Mutation
 from services.executor.core.changes import RefusedError
 from services.executor.deleting import Deletion
@@ -21,7 +21,7 @@ from services.executor.ledger import LedgerCluster
 from services.executor.looking import Looking
 from services.executor.stop import Stop
 from shared.api.actions.jobs import ByTemplate
-from shared.api.enums import Action, ErrorType, ExecutionKind, OnInFlight
+from shared.api.enums import Action, ErrorType, ExecutionKind, Intent, OnInFlight
 from shared.api.execution import ExecutionStatus, KubernetesExecution
 from shared.api.parameters import (
     CollectDiagnostics,
@@ -157,6 +157,8 @@ class CarryingOut:
         )
 
     async def _delete(self, parameters: DeletePod | RestartPod, namespace: str) -> StepResult:
+        if self._claim.spec.intent is Intent.SETTLE:
+            raise changes.unknown("nobody knows which pods were deleted")
         deletion = Deletion(
             self._cluster, clock=self._context.clock, deadline=self._deadline, stop=self._stop
         )

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from services.executor.capture import is_captured_undo
-from services.executor.core import changes
+from services.executor.core import changes, draining
 from services.executor.core.captures import Mutation
 from services.executor.core.changes import Done, RefusedError
 from services.executor.core.evictions import told
@@ -18,7 +18,7 @@ from services.executor.held import HeldClaim
 from services.executor.ledger import LedgerCluster, eviction
 from services.executor.quarantine import Quarantine
 from services.executor.stop import Stop
-from shared.api.enums import ErrorType, Intent
+from shared.api.enums import Intent
 from shared.api.execution import KubernetesExecution
 from shared.api.parameters import DrainNode, QuarantinePod
 from shared.api.results import DryRunResults, StepResult
@@ -117,13 +117,21 @@ class Changing:
         return await drain.run(parameters, started=started)
 
     async def _settle_lost(self) -> StepResult:
-        if await self._effect.look():
-            return (await self._effect.settle()).result
-        raise RefusedError(
-            ErrorType.UNKNOWN_ERROR,
-            "its execution was deleted, and the change is not on the target",
-            reason="Unknown",
-        )
+        """Look what became of a deleted execution; nothing is done for it again."""
+        if not await self._effect.look():
+            raise changes.unknown("the change is not on the target")
+        parameters = self._mutation.parameters
+        if isinstance(parameters, DrainNode) and not await self._is_drained(parameters):
+            raise changes.unknown("the node is cordoned, but not drained")
+        return (await self._effect.settle()).result
+
+    async def _is_drained(self, parameters: DrainNode) -> bool:
+        pods = (await self._cluster.pods_on(parameters.node)).items
+        started = self._execution.status.start_time or self._clock.now()
+        try:
+            return not draining.select(pods, parameters, started=started).to_evict
+        except RefusedError:
+            return False
 
     async def _patiently(self, act: Callable[[], Awaitable[None]]) -> None:
         """Act, and again while the API server cannot be reached, until the deadline."""

@@ -19,6 +19,7 @@ from services.rollback.core.trigger import wanted_execution
 from shared.api.enums import (
     Action,
     ExecutionKind,
+    Intent,
     OnDrift,
     RollbackPhase,
     RollbackStepPhase,
@@ -130,10 +131,11 @@ class Acts:
         on_drift: OnDrift = OnDrift.SKIP,
         dry_run: bool = False,
         limit: str = LIMIT,
+        settles: str | None = None,
     ) -> "Act":
-        """Create the execution of a step; nobody takes it up yet."""
+        """Create the execution of a step, or of one to settle; nobody takes it up yet."""
         step = Step(
-            name=f"s{next(self._numbers)}",
+            name=settles or f"s{next(self._numbers)}",
             action=str(action),
             parameters=with_parameters(action, parameters),
             on_drift=on_drift,
@@ -147,7 +149,8 @@ class Acts:
             timeout=limit,
             attempt=1,
             fence=1,
-            kind=ExecutionKind.FORWARD,
+            kind=ExecutionKind.SETTLE if settles else ExecutionKind.FORWARD,
+            intent=Intent.SETTLE if settles else Intent.RUN,
             dry_run=dry_run,
         )
         return Act(self, workflow, await self.create(execution))

@@ -100,6 +100,12 @@ def removed(address: Address) -> StepResult:
     return StepResult(success=True, custom_result=told)
 
 
+def unknown(what: str) -> RefusedError:
+    """Return the end of a step whose execution was deleted, and what is not known of it."""
+    message = f"its execution was deleted, and {what}"
+    return RefusedError(ErrorType.UNKNOWN_ERROR, message, reason="Unknown")
+
+
 def cancelled(message: str) -> RefusedError:
     """Return the end of a step that was cancelled in flight, and whether it made its change."""
     return RefusedError(ErrorType.CANCELLED, message, reason="Cancelled")
