@@ -10,6 +10,7 @@ import copy
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote, urlencode
 
@@ -23,7 +24,7 @@ from shared.clock import Clock
 from shared.effects.forms import Form
 from shared.errors import TransientError
 from shared.kube.access import configuration_of
-from shared.kube.errors import WatchExpiredError, conflicting_managers, translate
+from shared.kube.errors import WatchExpiredError, conflicting_managers, is_denial, translate
 from shared.kube.port import Change, Listing, Object, Tried
 from shared.kube.ratelimit import RateLimiter
 
@@ -40,6 +41,9 @@ _CONTROL: Final = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029]")
 _WARNING: Final = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 """A code, who warns, and the text as a quoted string (RFC 7234, section 5.5)."""
 
+_DOUBT_S: Final = 10.0
+"""After it could not be reached, an API server may refuse what it does not know to be allowed."""
+
 OnRequest = Callable[[str, str, int], None]
 """Told verb, resource and status code of every request."""
 
@@ -49,6 +53,28 @@ class _Answer(NamedTuple):
     body: bytes
     retry_after: str
     warnings: list[str]
+
+
+class _Outages:
+    """When the API server could not be reached last."""
+
+    def __init__(self, doubt_s: float) -> None:
+        self._doubt_s = doubt_s
+        self._until = float("-inf")
+
+    def saw(self) -> None:
+        """Take note of a request that came to nothing."""
+        self._until = asyncio.get_running_loop().time() + self._doubt_s
+
+    def doubt(self, code: int, body: bytes, *, request: str) -> None:
+        """Raise TransientError where a missing right may be one that is not known yet.
+
+        A server that has just started answers before it has read all roles.
+        """
+        denied = code == HTTPStatus.FORBIDDEN and is_denial(body)
+        if denied and asyncio.get_running_loop().time() < self._until:
+            message = f"{request}: refused by a server that may not know all rights yet"
+            raise TransientError("ApiUnsettled", message)
 
 
 class ApiCluster:
@@ -63,6 +89,7 @@ class ApiCluster:
         on_request: OnRequest = lambda *_: None,
         request_s: float = _REQUEST_S,
         watch_silence_s: float = _WATCH_SILENCE_S,
+        doubt_s: float = _DOUBT_S,
     ) -> None:
         """Build it; enter it as a context before use.
 
@@ -73,7 +100,9 @@ class ApiCluster:
             on_request: is told of every answered request.
             request_s: seconds after which a request is given up.
             watch_silence_s: seconds without a byte after which a watch is given up.
+            doubt_s: seconds after an outage in which a missing right is not believed.
         """
+        self._outages = _Outages(doubt_s)
         self._configuration = configuration
         self._field_manager = field_manager
         self._limiter = limiter
@@ -121,6 +150,7 @@ class ApiCluster:
         on_request: OnRequest = lambda *_: None,
         request_s: float = _REQUEST_S,
         watch_silence_s: float = _WATCH_SILENCE_S,
+        doubt_s: float = _DOUBT_S,
     ) -> Self:
         """Return a cluster from a kubeconfig file, or from the pod's own account if empty.
 
@@ -137,6 +167,7 @@ class ApiCluster:
             on_request=on_request,
             request_s=request_s,
             watch_silence_s=watch_silence_s,
+            doubt_s=doubt_s,
         )
 
     async def __aenter__(self) -> Self:
@@ -344,15 +375,18 @@ class ApiCluster:
         try:
             response = await self._open("GET", _path(kind, namespace), query, timeout=timeout)
         except _NO_CONNECTION as error:
+            self._outages.saw()
             raise TransientError("ApiUnavailable", f"watch {kind.plural}: {error!r}") from error
         try:
             self._on_request("WATCH", kind.plural, response.status)
             if response.status >= 400:  # noqa: PLR2004 - HTTP
                 body = await response.read()
+                self._outages.doubt(response.status, body, request=f"watch {kind.plural}")
                 raise translate(response.status, body, request=f"watch {kind.plural}")
             async for line in _lines(response):
                 yield _change(line, request=f"watch {kind.plural}")
         except _NO_CONNECTION as error:
+            self._outages.saw()
             raise TransientError("WatchEnded", str(error)) from error
         finally:
             response.close()
@@ -376,8 +410,10 @@ class ApiCluster:
                 )
                 data = await response.read()
         except _NO_CONNECTION as error:
+            self._outages.saw()
             raise TransientError("ApiUnavailable", f"{method} {path}: {error!r}"[:256]) from error
         self._on_request(method, resource, response.status)
+        self._outages.doubt(response.status, data, request=f"{method} {path}"[:128])
         headers = response.headers
         return _Answer(
             code=response.status,
@@ -417,6 +453,7 @@ class ApiCluster:
                 method, url, headers=headers, body=body, _request_timeout=timeout
             )
         except ApiException as error:
+            self._outages.saw()
             raise TransientError("ApiUnavailable", str(error)[:256]) from error
         response: aiohttp.ClientResponse = answer.response
         return response

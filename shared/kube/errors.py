@@ -20,6 +20,7 @@ from shared.errors import (
 )
 
 _MAX_MESSAGE = 256
+_DENIAL: Final = re.compile(r'User "[^"]*" cannot ')
 _MANAGER: Final = re.compile(r'conflict with "([^"]*)"')
 _OVER_QUOTA: Final = "exceeded quota:"
 """What the quota admission says; its code and reason are those of a missing right."""
@@ -69,6 +70,11 @@ def parse_status(body: bytes) -> ApiStatus:
         return msgspec.json.decode(body, type=ApiStatus)
     except msgspec.DecodeError:
         return ApiStatus(message=body[:_MAX_MESSAGE].decode(errors="replace"))
+
+
+def is_denial(body: bytes) -> bool:
+    """Return whether the body of a 403 says that a right is missing, not that admission refused."""
+    return _DENIAL.search(parse_status(body).message) is not None
 
 
 def translate(code: int, body: bytes, *, request: str, retry_after: str = "") -> MendflowError:

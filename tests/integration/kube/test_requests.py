@@ -111,3 +111,23 @@ async def test_a_server_that_does_not_answer_is_given_up(
         await client.read(CONFIG_MAP, "any", namespace=space)
 
     assert await client.read(CONFIG_MAP, "any", namespace=space) is None
+
+
+async def test_a_right_is_missing_for_good_only_while_the_server_is_settled(
+    connect: Connect, kubectl: Kubectl, proxy: Proxy, proxied: Path
+) -> None:
+    client: ApiCluster = await connect(proxied, doubt_s=0.5)
+    nobody = client.acting_as("nobody")
+    with pytest.raises(PermanentError, match="nobody"):
+        await nobody.read(CONFIG_MAP, "any", namespace=kubectl.namespace)
+    await proxy.keep_out()
+    with pytest.raises(TransientError):
+        await client.read(CONFIG_MAP, "any", namespace=kubectl.namespace)
+    await proxy.let_in()
+
+    with pytest.raises(TransientError, match="may not know all rights yet"):
+        await nobody.read(CONFIG_MAP, "any", namespace=kubectl.namespace)
+    await asyncio.sleep(0.6)
+
+    with pytest.raises(PermanentError, match="nobody"):
+        await nobody.read(CONFIG_MAP, "any", namespace=kubectl.namespace)
