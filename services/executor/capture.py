@@ -12,6 +12,7 @@ from services.executor.core import captures, keeping, operations
 from services.executor.core.captures import Mutation, stamp_of
 from services.executor.core.changes import Asked, RefusedError, State, Wanted
 from services.executor.core.ownership import refuse_owned
+from services.executor.core.stamps import operation_of
 from services.executor.keeping import KeptStates
 from shared.api.enums import ErrorType, ExecutionKind, Intent
 from shared.api.execution import CapturedInverse, KubernetesExecution
@@ -27,13 +28,13 @@ from shared.clock import Clock
 from shared.effects.catalogue import canonical, parameters_of
 from shared.effects.forms import Form
 from shared.effects.manifests import parsed_object
+from shared.effects.problems import problems_of
 from shared.effects.targets import target_of
 from shared.errors import PermanentError
 from shared.ids import Uid
 from shared.kube.port import Object, TargetCluster
 from shared.kube.store import ExecutionStore
 from shared.limits import GitOps
-from shared.workflow.names import operation_id
 
 _ALPHABET: Final = string.ascii_letters + string.digits
 
@@ -54,7 +55,7 @@ class Captures:
         self, execution: KubernetesExecution, mutation: Mutation, live: Object | None
     ) -> CapturedInverse | None:
         """Return what undoes the change; None where the effect will find out why it cannot be."""
-        if not is_captured(execution):
+        if not is_captured(execution) or any(problems_of(mutation.parameters)):
             return None
         started = msgspec.structs.replace(
             execution.status, start_time=execution.status.start_time or self._clock.now()
@@ -75,8 +76,8 @@ class Captures:
             PermanentError: when the API server would refuse it.
         """
         state = await self._state(execution, mutation, live)
-        earlier = await self._earlier(execution, live) if live is not None else None
-        if earlier is not None and await self._repeats(execution, state, earlier, live):
+        earlier = await self._continued(execution, state, live) if live is not None else None
+        if earlier is not None:
             bare = captures.inverse_of(mutation, state, live, shown=state, kept_in="")
             return captures.continued(bare, earlier)
         shown, kept_in = state, ""
@@ -143,36 +144,35 @@ class Captures:
             case _:
                 return Material(stamp=stamp)
 
-    async def _repeats(
-        self,
-        execution: KubernetesExecution,
-        state: State,
-        earlier: CapturedInverse,
-        live: Object | None,
-    ) -> bool:
-        uid = live["metadata"]["uid"] if live is not None else ""
-        same = earlier.target is not None and earlier.target.uid == uid
+    async def _continued(
+        self, execution: KubernetesExecution, state: State, live: Object
+    ) -> CapturedInverse | None:
+        """Return what an earlier attempt captured, if it made this change and it still stands."""
+        earlier = await self._earlier(execution, live)
+        if earlier is None or earlier.target is None:
+            return None
         try:
             before = await self._kept.state(earlier, namespace=execution.metadata.namespace)
         except RefusedError:
-            return False
-        return captures.repeats(state, before, same_object=same)
+            return None
+        same = earlier.target.uid == live["metadata"]["uid"]
+        return earlier if captures.repeats(state, before, same_object=same) else None
 
     async def _earlier(
         self, execution: KubernetesExecution, live: Object
     ) -> CapturedInverse | None:
         """Return what an earlier attempt captured, if its change is on the target."""
         spec, meta = execution.spec, execution.metadata
-        uid = Uid(spec.workflow_execution_ref.uid)
         made = {
             attempt
             for attempt in range(1, spec.attempt)
             if operations.is_stamped(
-                live, operation_id(uid, spec.step_name, attempt, ExecutionKind.FORWARD)
+                live, operation_of(execution, ExecutionKind.FORWARD, attempt=attempt)
             )
         }
         if not made:
             return None
+        uid = Uid(spec.workflow_execution_ref.uid)
         for each in await self._executions.of_workflow(meta.namespace, uid):
             same = each.spec.step_name == spec.step_name and each.spec.kind is spec.kind
             if same and each.spec.attempt == max(made):

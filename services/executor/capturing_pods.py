@@ -4,7 +4,7 @@ Of a pod that is restarted, it is the controller that stays.
 """
 
 from services.executor.capture import parameters_for
-from services.executor.core.pods import Owner, owner_of, uid_of
+from services.executor.core.pods import Owner, labels_query, owner_of, uid_of
 from shared.api.enums import Intent
 from shared.api.execution import CapturedInverse, KubernetesExecution, TargetRef
 from shared.api.groups import POD
@@ -53,7 +53,7 @@ async def _pods(cluster: TargetCluster, parameters: RestartPod, namespace: str) 
         return [] if pod is None else [pod]
     if not parameters.selector:
         return []
-    selector = ",".join(f"{key}={value}" for key, value in sorted(parameters.selector.items()))
+    selector = labels_query(parameters.selector)
     return (await cluster.list(POD, namespace=namespace, label_selector=selector)).items
 
 

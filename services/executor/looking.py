@@ -7,6 +7,7 @@ from services.executor.actions import waiting
 from services.executor.actions.waiting import Waited
 from services.executor.core import diagnostics
 from services.executor.core.changes import Address, RefusedError
+from services.executor.core.pods import labels_query
 from services.executor.settling import Settling
 from services.executor.stop import Stop
 from shared.api.enums import ErrorType
@@ -70,8 +71,7 @@ class Looking:
         labels = (live["spec"].get("selector") or {}).get("matchLabels") or {}
         if not labels:
             return []
-        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
         listing = await self._cluster.list(
-            POD, namespace=address.namespace, label_selector=selector
+            POD, namespace=address.namespace, label_selector=labels_query(labels)
         )
         return listing.items

@@ -9,6 +9,7 @@ from services.executor.actions.handling import (
     Handler,
     Material,
     refused,
+    undone_as,
     update_done,
 )
 from services.executor.core.changes import Asked, Object, RefusedError, State, Wanted
@@ -44,11 +45,6 @@ def _removed(keys: list[str]) -> dict[str, str]:
     return {below(_DATA, key): ABSENT for key in keys}
 
 
-def _undo_config_map(parameters: UpdateConfigmap, state: State) -> tuple[Action, ActionParameters]:
-    del state
-    return Action.UPDATE_CONFIGMAP, msgspec.structs.replace(parameters, data={}, remove=[])
-
-
 def _intend_secret(parameters: UpdateSecret, live: Object, material: Material) -> Wanted:
     _mutable(live)
     given = parameters.data
@@ -57,22 +53,12 @@ def _intend_secret(parameters: UpdateSecret, live: Object, material: Material) -
             message = f"there is no Secret {parameters.values_from} to copy values from"
             raise RefusedError(ErrorType.RESOURCE_NOT_FOUND, message)
         given = material.source.get(_DATA) or {}
-    fields = {below(_DATA, key): text(_normal(key, each)) for key, each in given.items()}
+    fields = {below(_DATA, key): text(_normal(each)) for key, each in given.items()}
     return Wanted(fields=fields | _removed(parameters.remove))
 
 
-def _normal(key: str, encoded: str) -> str:
-    try:
-        plain = base64.b64decode(encoded, validate=True)
-    except ValueError as error:
-        raise refused(f"data.{key} is no base64; encode the value") from error
-    return base64.b64encode(plain).decode()
-
-
-def _undo_secret(parameters: UpdateSecret, state: State) -> tuple[Action, ActionParameters]:
-    del state
-    plain = msgspec.structs.replace(parameters, data={}, values_from="", remove=[])
-    return Action.UPDATE_SECRET, plain
+def _normal(encoded: str) -> str:
+    return base64.b64encode(base64.b64decode(encoded)).decode()
 
 
 def _intend_rotation(parameters: RotateSecrets, live: Object, material: Material) -> Wanted:
@@ -85,11 +71,6 @@ def _intend_rotation(parameters: RotateSecrets, live: Object, material: Material
         key: base64.b64encode(material.fresh[key].encode()).decode() for key in parameters.keys
     }
     return Wanted(fields={below(_DATA, key): text(each) for key, each in encoded.items()})
-
-
-def _undo_rotation(parameters: RotateSecrets, state: State) -> tuple[Action, ActionParameters]:
-    del state
-    return Action.ROTATE_SECRETS, parameters
 
 
 def _intend_manifest(parameters: ApplyManifest, live: Object, material: Material) -> Asked:
@@ -110,8 +91,16 @@ def _undo_manifest(parameters: ApplyManifest, state: State) -> tuple[Action, Act
 
 
 CONFIG: Final = Handler(
-    intend=_intend_config_map, judge=update_done("config"), undo=_undo_config_map
+    intend=_intend_config_map,
+    judge=update_done("config"),
+    undo=undone_as(Action.UPDATE_CONFIGMAP, data={}, remove=[]),
 )
-SECRET: Final = Handler(intend=_intend_secret, judge=update_done("config"), undo=_undo_secret)
-ROTATION: Final = Handler(intend=_intend_rotation, judge=update_done("config"), undo=_undo_rotation)
+SECRET: Final = Handler(
+    intend=_intend_secret,
+    judge=update_done("config"),
+    undo=undone_as(Action.UPDATE_SECRET, data={}, values_from="", remove=[]),
+)
+ROTATION: Final = Handler(
+    intend=_intend_rotation, judge=update_done("config"), undo=undone_as(Action.ROTATE_SECRETS)
+)
 MANIFEST: Final = Handler(intend=_intend_manifest, judge=update_done("spec"), undo=_undo_manifest)

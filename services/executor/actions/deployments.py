@@ -2,23 +2,18 @@
 
 from typing import Any, Final
 
-import msgspec
-
-from services.executor.actions import rollouts
 from services.executor.actions.handling import (
     Handler,
     Material,
-    read_as,
-    refused,
+    rollout_done,
+    undone_as,
     update_done,
-    updated,
 )
-from services.executor.core.changes import Asked, Object, RefusedError, State, Verdict
+from services.executor.core.changes import Asked, Object, RefusedError
 from shared.api.enums import Action, ErrorType
-from shared.api.execution import CapturedInverse
-from shared.api.parameters import ActionParameters, PatchDeployment, RollbackDeployment
+from shared.api.parameters import PatchDeployment, RollbackDeployment
 from shared.effects.forms import Form
-from shared.effects.manifests import parsed, parsed_object
+from shared.effects.manifests import parsed
 
 _REVISION: Final = "deployment.kubernetes.io/revision"
 _HASH: Final = "pod-template-hash"
@@ -27,19 +22,7 @@ _FORMS: Final = {"strategic": Form.STRATEGIC, "merge": Form.MERGE, "json": Form.
 
 def _intend_patch(parameters: PatchDeployment, live: Object, material: Material) -> Asked:
     del live, material
-    form = _FORMS[parameters.patch_type]
-    if form is not Form.JSON:
-        return Asked(form=form, body=read_as(parsed_object, parameters.patch, field="patch"))
-    operations = read_as(parsed, parameters.patch, field="patch")
-    if not isinstance(operations, list):
-        raise refused("patch: a JSON patch is a list of operations with op and path")
-    return Asked(form=form, body=operations)
-
-
-def _undo_patch(parameters: PatchDeployment, state: State) -> tuple[Action, ActionParameters]:
-    del state
-    plain = msgspec.structs.replace(parameters, patch_type="merge", patch="{}")
-    return Action.PATCH_DEPLOYMENT, plain
+    return Asked(form=_FORMS[parameters.patch_type], body=parsed(parameters.patch))
 
 
 def _intend_revision(parameters: RollbackDeployment, live: Object, material: Material) -> Asked:
@@ -70,17 +53,11 @@ def _number(owner: Object) -> int:
     return int(found) if found.isdigit() else 0
 
 
-def _judge_revision(
-    parameters: RollbackDeployment, live: Object, captured: CapturedInverse | None
-) -> Verdict:
-    del parameters
-    return rollouts.unsettled(live) or updated("spec", live, captured)
-
-
-def _undo_revision(parameters: RollbackDeployment, state: State) -> tuple[Action, ActionParameters]:
-    del state
-    return Action.ROLLBACK_DEPLOYMENT, parameters
-
-
-PATCH: Final = Handler(intend=_intend_patch, judge=update_done("spec"), undo=_undo_patch)
-REVISION: Final = Handler(intend=_intend_revision, judge=_judge_revision, undo=_undo_revision)
+PATCH: Final = Handler(
+    intend=_intend_patch,
+    judge=update_done("spec"),
+    undo=undone_as(Action.PATCH_DEPLOYMENT, patch_type="merge", patch="{}"),
+)
+REVISION: Final = Handler(
+    intend=_intend_revision, judge=rollout_done("spec"), undo=undone_as(Action.ROLLBACK_DEPLOYMENT)
+)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from services.executor.actions import rollouts
 from services.executor.core.changes import (
     Done,
     Intention,
@@ -18,7 +19,6 @@ from shared.api.enums import Action, ErrorType
 from shared.api.execution import CapturedInverse
 from shared.api.parameters import ActionParameters
 from shared.api.results import StepResult, UpdateResult
-from shared.effects.manifests import ManifestError
 
 _SHOWN = 1024
 
@@ -52,15 +52,20 @@ def refused(message: str) -> RefusedError:
     return RefusedError(ErrorType.VALIDATION_ERROR, message)
 
 
-def read_as(read: Callable[[str], Any], written: str, *, field: str) -> Any:
-    """Return what a text in a parameter stands for, expressions in it having their values.
+def undone_as(
+    action: Action, **blank: object
+) -> Callable[[Any, State], tuple[Action, ActionParameters]]:
+    """Return the undo of an action that is called by its own name.
 
-    Raises RefusedError naming the field.
+    What is written comes from the captured state; `blank` are the parameters that would repeat
+    what the step had set.
     """
-    try:
-        return read(written)
-    except ManifestError as error:
-        raise refused(f"{field}: {error}") from error
+
+    def undo(parameters: Any, state: State) -> tuple[Action, ActionParameters]:
+        del state
+        return action, msgspec.structs.replace(parameters, **blank)
+
+    return undo
 
 
 def update_done(update_type: str) -> Callable[[Any, Object, CapturedInverse | None], Verdict]:
@@ -69,6 +74,16 @@ def update_done(update_type: str) -> Callable[[Any, Object, CapturedInverse | No
     def judge(parameters: Any, live: Object, captured: CapturedInverse | None) -> Verdict:
         del parameters
         return updated(update_type, live, captured)
+
+    return judge
+
+
+def rollout_done(update_type: str) -> Callable[[Any, Object, CapturedInverse | None], Verdict]:
+    """Return a judge for what has settled once it is rolled out."""
+
+    def judge(parameters: Any, live: Object, captured: CapturedInverse | None) -> Verdict:
+        del parameters
+        return rollouts.unsettled(live) or updated(update_type, live, captured)
 
     return judge
 

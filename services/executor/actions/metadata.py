@@ -2,15 +2,12 @@
 
 from typing import Final
 
-import msgspec
-
-from services.executor.actions.handling import Handler, Material, update_done
-from services.executor.core.changes import Object, State, Wanted
+from services.executor.actions.handling import Handler, Material, undone_as, update_done
+from services.executor.core.changes import Object, Wanted
 from services.executor.core.paths import ABSENT, below, text
 from shared.api.enums import Action
 from shared.api.meta import QUARANTINE_LABEL
 from shared.api.parameters import (
-    ActionParameters,
     AnnotateResource,
     LabelResource,
     QuarantinePod,
@@ -32,33 +29,21 @@ def _intend(path: str, values: dict[str, str], remove: list[str]) -> Wanted:
     return Wanted(fields=fields | {below(path, key): ABSENT for key in remove})
 
 
-def _undo_labels(parameters: LabelResource, state: State) -> tuple[Action, ActionParameters]:
-    del state
-    return Action.LABEL_RESOURCE, msgspec.structs.replace(parameters, labels={}, remove=[])
-
-
-def _undo_annotations(
-    parameters: AnnotateResource, state: State
-) -> tuple[Action, ActionParameters]:
-    del state
-    plain = msgspec.structs.replace(parameters, annotations={}, remove=[])
-    return Action.ANNOTATE_RESOURCE, plain
-
-
 def _intend_quarantine(parameters: QuarantinePod, live: Object, material: Material) -> Wanted:
     del parameters, material
     return Wanted(fields={f"metadata.labels[{QUARANTINE_LABEL}]": text(live["metadata"]["uid"])})
 
 
-def _undo_quarantine(parameters: QuarantinePod, state: State) -> tuple[Action, ActionParameters]:
-    del state
-    return Action.QUARANTINE_POD, parameters
-
-
-LABELS: Final = Handler(intend=_intend_labels, judge=update_done("config"), undo=_undo_labels)
+LABELS: Final = Handler(
+    intend=_intend_labels,
+    judge=update_done("config"),
+    undo=undone_as(Action.LABEL_RESOURCE, labels={}, remove=[]),
+)
 ANNOTATIONS: Final = Handler(
-    intend=_intend_annotations, judge=update_done("config"), undo=_undo_annotations
+    intend=_intend_annotations,
+    judge=update_done("config"),
+    undo=undone_as(Action.ANNOTATE_RESOURCE, annotations={}, remove=[]),
 )
 QUARANTINE: Final = Handler(
-    intend=_intend_quarantine, judge=update_done("config"), undo=_undo_quarantine
+    intend=_intend_quarantine, judge=update_done("config"), undo=undone_as(Action.QUARANTINE_POD)
 )

@@ -1,7 +1,6 @@
 """Changes of the pods of a workload: image, resources, environment, place, restart."""
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -10,8 +9,9 @@ from services.executor.actions.handling import (
     Handler,
     Material,
     refused,
+    rollout_done,
+    undone_as,
     update_done,
-    updated,
 )
 from services.executor.core.changes import Asked, Done, Object, State, Verdict, Wanted
 from services.executor.core.paths import element, text, value
@@ -51,14 +51,6 @@ def container_of(live: Object, name: str) -> Object:
     if found is None:
         raise refused(f"{what} has no container {name!r}; it has {names}")
     return found
-
-
-def _rolled_out(update_type: str) -> Callable[[Any, Object, CapturedInverse | None], Verdict]:
-    def judge(parameters: Any, live: Object, captured: CapturedInverse | None) -> Verdict:
-        del parameters
-        return rollouts.unsettled(live) or updated(update_type, live, captured)
-
-    return judge
 
 
 def _intend_image(parameters: UpdateImage, live: Object, material: Material) -> Wanted:
@@ -106,11 +98,6 @@ def _intend_debug(parameters: EnableDebugMode, live: Object, material: Material)
     return Wanted(fields={path: text(wanted)})
 
 
-def _undo_debug(parameters: EnableDebugMode, state: State) -> tuple[Action, ActionParameters]:
-    del state
-    return Action.ENABLE_DEBUG_MODE, msgspec.structs.replace(parameters, log_level="")
-
-
 def _intend_migration(parameters: MigrateWorkload, live: Object, material: Material) -> Wanted:
     del live, material
     return Wanted(fields={f"{_POD}.nodeSelector[{_HOSTNAME}]": text(parameters.target_node)})
@@ -134,20 +121,16 @@ def _judge_restart(
     return Done(result=StepResult(success=True, restart_result=result))
 
 
-def _same(action: Action) -> Callable[[Any, State], tuple[Action, ActionParameters]]:
-    def undo(parameters: Any, state: State) -> tuple[Action, ActionParameters]:
-        del state
-        return action, parameters
-
-    return undo
-
-
-IMAGE: Final = Handler(intend=_intend_image, judge=_rolled_out("image"), undo=_undo_image)
+IMAGE: Final = Handler(intend=_intend_image, judge=rollout_done("image"), undo=_undo_image)
 RESOURCES: Final = Handler(
-    intend=_intend_resources, judge=_rolled_out("spec"), undo=_same(Action.INCREASE_RESOURCES)
+    intend=_intend_resources, judge=rollout_done("spec"), undo=undone_as(Action.INCREASE_RESOURCES)
 )
-DEBUG: Final = Handler(intend=_intend_debug, judge=update_done("config"), undo=_undo_debug)
+DEBUG: Final = Handler(
+    intend=_intend_debug,
+    judge=update_done("config"),
+    undo=undone_as(Action.ENABLE_DEBUG_MODE, log_level=""),
+)
 MIGRATION: Final = Handler(
-    intend=_intend_migration, judge=_rolled_out("spec"), undo=_same(Action.MIGRATE_WORKLOAD)
+    intend=_intend_migration, judge=rollout_done("spec"), undo=undone_as(Action.MIGRATE_WORKLOAD)
 )
 RESTART: Final = Handler(intend=_intend_restart, judge=_judge_restart)

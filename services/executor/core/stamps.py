@@ -9,11 +9,13 @@ from shared.ids import Uid
 from shared.workflow.names import operation_id
 
 
-def operation_of(claim: KubernetesExecution, kind: ExecutionKind | None = None) -> str:
-    """Return the operation of an execution, or of one of another kind for the same attempt."""
+def operation_of(
+    claim: KubernetesExecution, kind: ExecutionKind | None = None, *, attempt: int | None = None
+) -> str:
+    """Return the operation of an execution, or of one of another kind or attempt of its step."""
     spec = claim.spec
     uid = Uid(spec.workflow_execution_ref.uid)
-    return operation_id(uid, spec.step_name, spec.attempt, kind or spec.kind)
+    return operation_id(uid, spec.step_name, attempt or spec.attempt, kind or spec.kind)
 
 
 def annotations(live: Object, claim: KubernetesExecution) -> dict[str, str]:
