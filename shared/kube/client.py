@@ -10,7 +10,6 @@ import copy
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote, urlencode
 
@@ -24,7 +23,8 @@ from shared.clock import Clock
 from shared.effects.forms import Form
 from shared.errors import TransientError
 from shared.kube.access import configuration_of
-from shared.kube.errors import WatchExpiredError, conflicting_managers, is_denial, translate
+from shared.kube.errors import WatchExpiredError, conflicting_managers, translate
+from shared.kube.outages import DOUBT_S, Outages
 from shared.kube.port import Change, Listing, Object, Tried
 from shared.kube.ratelimit import RateLimiter
 
@@ -41,9 +41,6 @@ _CONTROL: Final = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029]")
 _WARNING: Final = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 """A code, who warns, and the text as a quoted string (RFC 7234, section 5.5)."""
 
-_DOUBT_S: Final = 10.0
-"""After it could not be reached, an API server may refuse what it does not know to be allowed."""
-
 OnRequest = Callable[[str, str, int], None]
 """Told verb, resource and status code of every request."""
 
@@ -53,28 +50,6 @@ class _Answer(NamedTuple):
     body: bytes
     retry_after: str
     warnings: list[str]
-
-
-class _Outages:
-    """When the API server could not be reached last."""
-
-    def __init__(self, doubt_s: float) -> None:
-        self._doubt_s = doubt_s
-        self._until = float("-inf")
-
-    def saw(self) -> None:
-        """Take note of a request that came to nothing."""
-        self._until = asyncio.get_running_loop().time() + self._doubt_s
-
-    def doubt(self, code: int, body: bytes, *, request: str) -> None:
-        """Raise TransientError where a missing right may be one that is not known yet.
-
-        A server that has just started answers before it has read all roles.
-        """
-        denied = code == HTTPStatus.FORBIDDEN and is_denial(body)
-        if denied and asyncio.get_running_loop().time() < self._until:
-            message = f"{request}: refused by a server that may not know all rights yet"
-            raise TransientError("ApiUnsettled", message)
 
 
 class ApiCluster:
@@ -89,7 +64,7 @@ class ApiCluster:
         on_request: OnRequest = lambda *_: None,
         request_s: float = _REQUEST_S,
         watch_silence_s: float = _WATCH_SILENCE_S,
-        doubt_s: float = _DOUBT_S,
+        doubt_s: float = DOUBT_S,
     ) -> None:
         """Build it; enter it as a context before use.
 
@@ -102,7 +77,7 @@ class ApiCluster:
             watch_silence_s: seconds without a byte after which a watch is given up.
             doubt_s: seconds after an outage in which a missing right is not believed.
         """
-        self._outages = _Outages(doubt_s)
+        self._outages = Outages(doubt_s)
         self._configuration = configuration
         self._field_manager = field_manager
         self._limiter = limiter
@@ -150,7 +125,7 @@ class ApiCluster:
         on_request: OnRequest = lambda *_: None,
         request_s: float = _REQUEST_S,
         watch_silence_s: float = _WATCH_SILENCE_S,
-        doubt_s: float = _DOUBT_S,
+        doubt_s: float = DOUBT_S,
     ) -> Self:
         """Return a cluster from a kubeconfig file, or from the pod's own account if empty.
 
