@@ -13,7 +13,7 @@ from services.executor.jobs import JobRunner
 from services.executor.ledger import LedgerCluster
 from services.executor.stop import Stop
 from shared.api.execution import KubernetesExecution
-from shared.api.groups import JOB, POD, POD_TEMPLATE, Kind
+from shared.api.groups import JOB, KUBERNETES_EXECUTION, POD, POD_TEMPLATE, Kind
 from shared.api.parameters import Custom, FailoverDatabase
 from shared.clock import SystemClock
 from shared.kube.client import ApiCluster
@@ -92,6 +92,15 @@ class Ground:
         (job,) = await self.jobs(claim)
         return job
 
+    async def clear(self) -> None:
+        """Delete all executions: services that start later would miss their workflow."""
+        found = await self.api.list(KUBERNETES_EXECUTION, namespace=self.namespace)
+        for each in found.items:
+            meta = each["metadata"]
+            await self.api.delete(
+                KUBERNETES_EXECUTION, meta["name"], namespace=self.namespace, uid=meta["uid"]
+            )
+
     async def _of(self, kind: Kind, claim: KubernetesExecution) -> list[Object]:
         selector = f"kubernaut.ai/execution={claim.metadata.name}"
         listing = await self.api.list(kind, namespace=self.namespace, label_selector=selector)
@@ -119,4 +128,6 @@ async def ground(cluster: "LocalCluster", space: Kubectl) -> AsyncIterator[Groun
         clock=SystemClock(),
     )
     async with made as api:
-        yield Ground(api, space)
+        ground = Ground(api, space)
+        yield ground
+        await ground.clear()
