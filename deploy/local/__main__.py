@@ -127,7 +127,9 @@ def _up(options: argparse.Namespace) -> None:
             "Ctrl-C stops it.",
         )
         name, code = cluster.wait_for_loss()
-    message = f"{name} ended by itself with code {code}; see {cluster.work_dir}/logs/{name}.log"
+    message = (
+        f"{name} ends again and again, with code {code}; see {cluster.work_dir}/logs/{name}.log"
+    )
     raise LocalClusterError(message)
 
 

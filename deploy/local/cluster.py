@@ -2,6 +2,7 @@
 
     start   etcd -> kube-apiserver -> kube-controller-manager, kube-scheduler, kwok -> nodes ready
     stop    the other way round, the clients of the API server together with it
+    ended   whatever ends by itself is started again
 
 Everything is below one work directory, listens on the loopback interface and ends with the
 process that started it, however that ends. Held by tests/integration/test_local_cluster.py.
@@ -21,6 +22,7 @@ from deploy.local.kubeconfig import write_kubeconfig
 from deploy.local.nodes import MAX_NODES
 from deploy.local.process import Component
 from deploy.local.readiness import Readiness
+from deploy.local.supervision import Supervisor
 from deploy.local.workdir import WorkDir
 
 STOP_WITHIN_S: Final = 5.0
@@ -64,6 +66,7 @@ class LocalCluster:
         self._apiserver_flags = tuple(apiserver_flags)
         self._layout: Layout | None = None
         self._components: dict[str, Component] = {}
+        self._supervisor = Supervisor(())
 
     def __enter__(self) -> Self:
         self.start()
@@ -133,6 +136,8 @@ class LocalCluster:
             self._layout = self._place.prepare(binaries)
             self._components = self._describe_components(self._layout)
             self._bring_up(Readiness(self._layout))
+            self._supervisor = Supervisor(tuple(self._components.values()))
+            self._supervisor.start()
         except BaseException:
             # The data stays for this once: the error names a log to read.
             self._stop_components()
@@ -157,6 +162,7 @@ class LocalCluster:
         """End all processes and, unless told to keep them, remove the data."""
         if self._layout is None:
             return
+        self._supervisor.stop()
         self._stop_components()
         self._layout = None
         self._place.release()
@@ -188,13 +194,10 @@ class LocalCluster:
         Readiness(self._started).wait_for(target)
 
     def wait_for_loss(self) -> tuple[str, int]:
-        """Block until a component ends by itself; returns its name and its exit code."""
-        while True:
-            for name, component in self._components.items():
-                code = component.exit_code
-                if code is not None:
-                    return name, code
+        """Block until a component ends again and again; returns its name and its exit code."""
+        while (lost := self._supervisor.lost()) is None:
             time.sleep(LOOK_EVERY_S)
+        return lost.name, lost.exit_code or 0
 
     def _component(self, name: str) -> Component:
         try:

@@ -9,12 +9,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 _SHIM: Final = Path(__file__).with_name("exec_tied.py")
+_DEADLY: Final = {signal.SIGKILL, signal.SIGTERM}
 _STARTER: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-cluster-starter")
 
 
@@ -27,6 +29,8 @@ class Component:
         self.log = log
         self._command = tuple(command)
         self._process: subprocess.Popen[bytes] | None = None
+        self._wanted = False
+        self._lock = threading.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -42,8 +46,23 @@ class Component:
         """Say whether the process exists; a frozen one does."""
         return self._process is not None and self._process.poll() is None
 
+    def ended_by_itself(self) -> bool:
+        """Say whether the process is gone although nobody here ended it."""
+        return self._wanted and not self.is_running()
+
     def start(self) -> None:
         """Start the process in a group of its own, where Ctrl-C in the terminal misses it."""
+        with self._lock:
+            self._wanted = True
+            self._start()
+
+    def revive(self) -> None:
+        """Start the process again, unless somebody ended it on purpose meanwhile."""
+        with self._lock:
+            if self._wanted:
+                self._start()
+
+    def _start(self) -> None:
         if not self.is_running():
             self._process = _STARTER.submit(self._spawn).result()
 
@@ -62,9 +81,12 @@ class Component:
             )
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process, if there is one."""
-        if self._process is not None:
-            self._process.send_signal(number)
+        """Send a signal to the process, if there is one; after a deadly one it stays dead."""
+        with self._lock:
+            if number in _DEADLY:
+                self._wanted = False
+            if self._process is not None:
+                self._process.send_signal(number)
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM, also to a process that a test has frozen."""

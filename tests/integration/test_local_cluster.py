@@ -299,6 +299,19 @@ def test_a_killed_component_comes_back_with_all_data(
     kubectl("rollout", "status", "-n", namespace, "deployment/web", "--timeout=60s")
 
 
+def test_a_scheduler_that_ends_by_itself_is_started_again(
+    cluster: LocalCluster, kubectl: Kubectl, namespace: str
+) -> None:
+    first = cluster.pid("kube-scheduler")
+    assert first is not None
+
+    os.kill(first, signal.SIGKILL)
+
+    eventually(lambda: cluster.pid("kube-scheduler") not in {None, first})
+    kubectl("apply", "-n", namespace, "-f-", given=deployment(pod_template()))
+    kubectl("rollout", "status", "-n", namespace, "deployment/web", "--timeout=60s")
+
+
 def test_a_frozen_component_thaws(cluster: LocalCluster, kubectl: Kubectl) -> None:
     cluster.kill("kube-apiserver", signal.SIGSTOP)
     refused = kubectl.run("get", "nodes", "--request-timeout=1s")
