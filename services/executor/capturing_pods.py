@@ -4,13 +4,14 @@ Of a pod that is restarted, it is the controller that stays.
 """
 
 from services.executor.capture import parameters_for
-from services.executor.core.pods import Owner, labels_query, owner_of, uid_of
+from services.executor.core.pods import Owner, owner_of, uid_of
 from shared.api.enums import Intent
 from shared.api.execution import CapturedInverse, KubernetesExecution, TargetRef
 from shared.api.groups import POD
 from shared.api.parameters import DeletePod, RestartPod
 from shared.errors import PermanentError
 from shared.kube.port import Object, TargetCluster
+from shared.kube.selectors import labels_query
 
 
 async def captured_pods(

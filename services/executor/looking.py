@@ -7,7 +7,6 @@ from services.executor.actions import waiting
 from services.executor.actions.waiting import Waited
 from services.executor.core import diagnostics
 from services.executor.core.changes import Address, RefusedError
-from services.executor.core.pods import labels_query
 from services.executor.settling import Settling
 from services.executor.stop import Stop
 from shared.api.enums import ErrorType
@@ -17,6 +16,7 @@ from shared.api.results import CustomResult, StepResult
 from shared.clock import Clock
 from shared.effects.targets import DIAGNOSABLE
 from shared.kube.port import Object, TargetCluster
+from shared.kube.selectors import labels_query
 
 _STOPPED: Final = "cancelled while waiting; nothing was to be changed"
 

@@ -18,6 +18,7 @@ from shared.api.actions.pods import RestartPod
 from shared.api.enums import ErrorType
 from shared.api.groups import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET
 from shared.kube.port import Cluster, Object
+from shared.kube.selectors import labels_query, pods_query
 
 _OWNERS: Final = MappingProxyType(
     {each.kind: each for each in (REPLICA_SET, STATEFUL_SET, DAEMON_SET)}
@@ -93,7 +94,7 @@ class Restart:
             return [] if pod is None else [pod]
         if parameters.deployment:
             return await self._of_deployment(parameters.deployment)
-        query = seen.labels_query(parameters.selector)
+        query = labels_query(parameters.selector)
         pods = (await self._cluster.list(POD, namespace=namespace, label_selector=query)).items
         return [pod for pod in pods if not seen.is_finished(pod)]
 
@@ -101,7 +102,7 @@ class Restart:
         live = await self._cluster.read(DEPLOYMENT, name, namespace=self._namespace)
         if live is None:
             raise RefusedError(ErrorType.RESOURCE_NOT_FOUND, f"{self._described()} does not exist")
-        query = seen.selector_of(live)
+        query = pods_query(live)
         sets = await self._cluster.list(
             REPLICA_SET, namespace=self._namespace, label_selector=query
         )
@@ -118,7 +119,7 @@ class Restart:
             live = await self._cluster.read(kind, owner.name, namespace=self._namespace)
             if live is None or seen.uid_of(live) != owner.uid:
                 return ""
-            query, wanted = seen.selector_of(live), seen.wanted_by(live)
+            query, wanted = pods_query(live), seen.wanted_by(live)
         listed = await self._cluster.list(POD, namespace=self._namespace, label_selector=query)
         its = seen.owned(listed.items, owner)
         before = self._there_before.setdefault(
@@ -135,7 +136,7 @@ class Restart:
             return str(Address(kind=POD, name=parameters.pod, namespace=namespace))
         if parameters.deployment:
             return str(Address(kind=DEPLOYMENT, name=parameters.deployment, namespace=namespace))
-        return f"a pod with {seen.labels_query(parameters.selector)} in {namespace}"
+        return f"a pod with {labels_query(parameters.selector)} in {namespace}"
 
 
 def _is_of(replica_set: Object, deployment: Object) -> bool:

@@ -66,7 +66,7 @@ APPLICABLE: Final = {
 """Kinds of which a manifest may be applied: nothing that gives rights or holds secrets."""
 
 
-READABLE: Final = {kind.kind: kind for kind in (*APPLICABLE.values(), POD, NODE, POD_TEMPLATE)}
+READABLE: Final = frozenset({*APPLICABLE.values(), POD, NODE, POD_TEMPLATE})
 """Kinds of targets that policies get to see."""
 
 

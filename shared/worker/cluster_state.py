@@ -13,15 +13,16 @@ from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step
 from shared.clock import Clock
-from shared.effects.targets import READABLE
+from shared.effects.targets import READABLE, Address
 from shared.errors import PermanentError
 from shared.kube.port import Cluster, Object
+from shared.kube.selectors import pods_query
 from shared.limits import Limits, LiveLimits
 from shared.policy.inputs import deployments
 from shared.policy.inputs.capacity import Amount, reserved
 from shared.policy.inputs.conditions import PullSecrets, Room, Seen, condition_input
 from shared.policy.inputs.safety import Surroundings, safety_input
-from shared.policy.inputs.targets import Asked, Target, asked
+from shared.policy.inputs.targets import Asked, asked
 
 T = TypeVar("T")
 
@@ -136,8 +137,8 @@ class ClusterReader:
             now=self._clock.now(),
         )
 
-    async def _deployment(self, target: Target | None) -> Object | None:
-        if target is None or target.kind != DEPLOYMENT.kind:
+    async def _deployment(self, target: Address | None) -> Object | None:
+        if target is None or target.kind != DEPLOYMENT:
             return None
         return await self._cluster.read(DEPLOYMENT, target.name, namespace=target.namespace)
 
@@ -149,14 +150,13 @@ class ClusterReader:
         target = wanted.target
         if target is None or not target.name or not wanted.changes_cluster:
             return None
-        if target.kind == SECRET.kind:
+        if target.kind == SECRET:
             return None
-        kind = READABLE.get(target.kind)
-        if kind is None:
-            raise PermanentError("UnknownKind", f"nothing is known of kind {target.kind}")
-        return await self._cluster.read(kind, target.name, namespace=target.namespace)
+        if target.kind not in READABLE:
+            raise PermanentError("UnknownKind", f"nothing is known of kind {target.kind.kind}")
+        return await self._cluster.read(target.kind, target.name, namespace=target.namespace)
 
-    async def _namespace(self, target: Target | None) -> Object | None:
+    async def _namespace(self, target: Address | None) -> Object | None:
         if target is None or not target.namespace:
             return None
         found = await self._cluster.read(NAMESPACE, target.namespace)
@@ -170,7 +170,7 @@ class ClusterReader:
         listing = await self._cluster.list(
             POD,
             namespace=live["metadata"]["namespace"],
-            label_selector=deployments.selector(live),
+            label_selector=pods_query(live),
         )
         return listing.items
 

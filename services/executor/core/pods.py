@@ -119,19 +119,6 @@ def in_order(pods: Iterable[Object]) -> list[Object]:
     return sorted(pods, key=lambda pod: (is_ready(pod), name_of(pod)))
 
 
-def selector_of(live: Object) -> str:
-    """Return the label selector of a workload as a query says it."""
-    selector = live["spec"]["selector"]
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    parts += [_requirement(each) for each in selector.get("matchExpressions") or []]
-    return ",".join(sorted(parts))
-
-
-def labels_query(labels: dict[str, str]) -> str:
-    """Return the query for objects that have all these labels."""
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-
-
 def wanted_by(live: Object) -> int:
     """Return how many pods a ReplicaSet, StatefulSet or DaemonSet wants."""
     scheduled = (live.get("status") or {}).get("desiredNumberScheduled")
@@ -159,16 +146,3 @@ def missing(its: Iterable[Object], *, there_before: frozenset[str], wanted: int)
         return f"{wanted - len(its)} of {wanted} pods to be created in its place"
     unready = [name_of(pod) for pod in its if uid_of(pod) not in there_before and not is_ready(pod)]
     return f"{some(unready)} to be ready" if unready else ""
-
-
-def _requirement(each: Object) -> str:
-    key, values = each["key"], ",".join(sorted(each.get("values") or []))
-    match each["operator"]:
-        case "In":
-            return f"{key} in ({values})"
-        case "NotIn":
-            return f"{key} notin ({values})"
-        case "DoesNotExist":
-            return f"!{key}"
-        case _:
-            return str(key)

@@ -64,7 +64,7 @@ def condition_input(asked: Asked, seen: Seen, *, namespace: str) -> dict[str, An
         "action": str(asked.action),
         "parameters": asked.flat_parameters,
         "namespace": target.namespace if target else namespace,
-        "deployment_name": target.name if target and target.kind == DEPLOYMENT.kind else "",
+        "deployment_name": target.name if target and target.kind == DEPLOYMENT else "",
         "deployment_found": live is not None,
         "current_replicas": current,
         "target_replicas": wanted,

@@ -68,7 +68,7 @@ def safety_input(
         "dry_run": False,
         "metadata": _metadata(workflow, step_name),
     }
-    if asked.target and asked.target.kind == NODE.kind:
+    if asked.target and asked.target.kind == NODE:
         data["node"] = _node(named(around.nodes, asked.target.name))
     return bounded(data)
 
@@ -84,13 +84,13 @@ def _target(asked: Asked, live: Object | None) -> dict[str, Any]:
     meta = (live or {}).get("metadata") or {}
     found: dict[str, Any] = {
         "found": live is not None,
-        "kind": target.kind if target else "",
+        "kind": target.kind.kind if target else "",
         "name": target.name if target else "",
         "namespace": target.namespace if target else "",
         "labels": pairs(meta.get("labels"), of="labels of the target"),
         "annotations": pairs(meta.get("annotations"), of="annotations of the target"),
     }
-    if live is not None and target and target.kind == DEPLOYMENT.kind:
+    if live is not None and target and target.kind == DEPLOYMENT:
         found["replicas"] = deployments.replicas(live)
     return found
 

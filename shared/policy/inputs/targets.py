@@ -13,17 +13,8 @@ from shared.api.parameters import (
     UpdateSecret,
 )
 from shared.effects.catalogue import CATALOGUE, canonical, parameters_of
-from shared.effects.targets import target_of
+from shared.effects.targets import Address, target_of
 from shared.errors import PermanentError
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """One object, by name."""
-
-    kind: str
-    name: str
-    namespace: str = ""
-    """Empty for what belongs to no namespace."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +22,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     action: Action
     parameters: ActionParameters
-    target: Target | None
+    target: Address | None
     """None for what is about no object."""
 
     @property
@@ -79,14 +70,7 @@ def asked(action: str, parameters: Parameters, *, namespace: str) -> Asked:
     given = parameters_of(known, parameters)
     if given is None:
         raise PermanentError("NoParameters", f"{known} has no parameters")
-    return Asked(action=known, parameters=given, target=_target(known, given, namespace))
-
-
-def _target(action: Action, given: ActionParameters, namespace: str) -> Target | None:
-    found = target_of(action, given, namespace)
-    if found is None:
-        return None
-    return Target(kind=found.kind.kind, name=found.name, namespace=found.namespace)
+    return Asked(action=known, parameters=given, target=target_of(known, given, namespace))
 
 
 def _wanted(given: ActionParameters) -> int | None:

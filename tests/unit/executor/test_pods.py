@@ -13,35 +13,6 @@ OWNER = Owner(kind="ReplicaSet", name="web", uid="rs-web")
 
 
 @pytest.mark.parametrize(
-    ("selector", "query"),
-    [
-        pytest.param({"matchLabels": {"b": "2", "a": "1"}}, "a=1,b=2", id="labels"),
-        pytest.param(
-            {"matchExpressions": [{"key": "a", "operator": "In", "values": ["y", "x"]}]},
-            "a in (x,y)",
-            id="in",
-        ),
-        pytest.param(
-            {"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["x"]}]},
-            "a notin (x)",
-            id="not in",
-        ),
-        pytest.param({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, "a", id="exists"),
-        pytest.param(
-            {
-                "matchLabels": {"b": "1"},
-                "matchExpressions": [{"key": "a", "operator": "DoesNotExist"}],
-            },
-            "!a,b=1",
-            id="absent, and a label",
-        ),
-    ],
-)
-def test_a_selector_is_asked_for_as(selector: dict[str, Any], query: str) -> None:
-    assert pods.selector_of({"spec": {"selector": selector}}) == query
-
-
-@pytest.mark.parametrize(
     ("live", "wanted"),
     [
         pytest.param({"spec": {"replicas": 0}}, 0, id="none"),

@@ -1,8 +1,5 @@
 """What policies see of a Deployment, and how its pods are asked for."""
 
-import pytest
-
-from shared.errors import PermanentError
 from shared.policy.inputs import deployments
 from tests.support.raw_objects import deployment
 
@@ -34,31 +31,3 @@ def test_a_status_of_an_earlier_spec_reports_nothing() -> None:
 def test_one_replica_is_asked_for_when_nothing_is_said() -> None:
     assert deployments.replicas(deployment(replicas=None)) == 1
     assert deployments.replicas(deployment(replicas=0)) == 0
-
-
-def test_a_selector_is_spelled_with_all_its_terms() -> None:
-    live = deployment()
-    live["spec"]["selector"]["matchExpressions"] = [
-        {"key": "tier", "operator": "In", "values": ["a", "b"]},
-        {"key": "env", "operator": "NotIn", "values": ["dev"]},
-        {"key": "team", "operator": "Exists"},
-        {"key": "old", "operator": "DoesNotExist"},
-    ]
-
-    assert deployments.selector(live) == "app=web,tier in (a,b),env notin (dev),team,!old"
-
-
-def test_a_selector_that_would_take_every_pod_is_refused() -> None:
-    live = deployment()
-    live["spec"]["selector"] = {}
-
-    with pytest.raises(PermanentError, match="selects no pods"):
-        deployments.selector(live)
-
-
-def test_an_operator_that_nobody_knows_is_refused() -> None:
-    live = deployment()
-    live["spec"]["selector"] = {"matchExpressions": [{"key": "a", "operator": "Like"}]}
-
-    with pytest.raises(PermanentError, match="unknown operator 'Like'"):
-        deployments.selector(live)
