@@ -166,13 +166,15 @@ class JobRunner:
     async def _existing(self) -> Object | None:
         address = self._address
         live = await self._cluster.read(JOB, address.name, namespace=address.namespace)
-        if live is not None and not jobs.is_ours(live, self._held.now):
-            raise RefusedError(
-                ErrorType.RESOURCE_CONFLICT,
-                f"{address} belongs to somebody else; delete or rename it",
-                reason="NameCollision",
-            )
-        return live
+        if live is None or jobs.is_ours(live, self._held.now):
+            return live
+        if jobs.is_of_workflow(live, self._held.now):
+            raise await self._settled()
+        raise RefusedError(
+            ErrorType.RESOURCE_CONFLICT,
+            f"{address} belongs to somebody else; delete or rename it",
+            reason="NameCollision",
+        )
 
     def _refuse_to_create(self) -> None:
         """Stop before a Job that is not wanted any more, or that ran once already."""

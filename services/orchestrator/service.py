@@ -17,6 +17,7 @@ from services.orchestrator.core.guarding import Guards
 from services.orchestrator.core.pools import Owner
 from services.orchestrator.guards import Guard
 from services.orchestrator.pools import Admission, Decision, Pools
+from services.orchestrator.sightings import Sightings
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import WorkflowStatus
@@ -54,6 +55,7 @@ class Orchestrator:
         self._announcer = Announcer(context)
         self._pools = Pools(context)
         self._guard = Guard(context.checker)
+        self._sightings = Sightings()
         self._again: set[Uid] = set()
         """Workflows to be decided anew at once, for what a write or an answer changed."""
         self.reconciler = WorkflowReconciler(
@@ -77,8 +79,8 @@ class Orchestrator:
         view = await self._context.workflows.fetch(key.namespace, key.name)
         if view is None or view.workflow.metadata.uid != key.uid:
             return await self._gone(key)
-        deleted = frozenset(ExecutionName(h.execution) for h in hints if h.fact == Fact.KEX_DELETED)
         executions = await self._read(view.workflow)
+        deleted = self._deleted(view.workflow, executions, hints)
         undisputed = self._decision(view.workflow, executions, deleted, None)
         guards = await self._guard.ask(view.workflow, undisputed)
         decided = self._decision(view.workflow, executions, deleted, guards)
@@ -97,7 +99,7 @@ class Orchestrator:
             await self._context.publisher.wake(saved, at=due, key="retry")
         if key.uid in self._again:
             self._again.discard(key.uid)
-            return await self.reconcile(key, ())
+            return await self.reconcile(key, hints)
         return Ack(note=f"{len(saved.status.tokens)} tokens")
 
     async def _read(self, workflow: WorkflowExecution) -> dict[ExecutionName, KubernetesExecution]:
@@ -107,6 +109,19 @@ class Orchestrator:
             *(self._context.executions.fetch(namespace, name) for name in names)
         )
         return {name: each for name, each in zip(names, found, strict=True) if each}
+
+    def _deleted(
+        self,
+        workflow: WorkflowExecution,
+        executions: dict[ExecutionName, KubernetesExecution],
+        hints: Sequence[Hint],
+    ) -> frozenset[ExecutionName]:
+        """Return the executions that somebody deleted; a message counts for what is not there."""
+        told = {ExecutionName(h.execution) for h in hints if h.fact == Fact.KEX_DELETED}
+        known = self._sightings.deleted(ledger_names(workflow), executions)
+        for each in executions.values():
+            self._sightings.add(each)
+        return known | (told - executions.keys())
 
     async def _gone(self, key: WorkflowKey) -> Outcome:
         await self._pools.tidy(Owner(key.uid, key.namespace, key.name))
@@ -165,6 +180,7 @@ class Orchestrator:
             case settle.Create(execution=wanted):
                 created = await self._create(workflow, wanted)
                 if created is not None:
+                    self._sightings.add(created)
                     await self._context.publisher.command(created)
             case settle.Drive(execution=execution):
                 await self._context.publisher.command(execution)

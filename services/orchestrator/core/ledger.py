@@ -103,15 +103,17 @@ def fenced_anew(
 ) -> tuple[dict[str, Token], dict[str, StepStatus], int]:
     """Raise the fence of a token whose execution was seen and is gone (R3, settle).
 
-    One that was deleted after it had completed leaves nothing to settle: its token goes.
+    One that was deleted and made again is gone as well: another of its name says nothing
+    about what the first one did. One that was deleted after it had completed leaves nothing
+    to settle: its token goes.
     """
     fence = workflow.status.last_fence
     renewed, told = dict(tokens), dict(steps)
     for name, token in tokens.items():
         forward = name_of(workflow, name, token.attempt, ExecutionKind.FORWARD)
         settle = name_of(workflow, name, token.attempt, ExecutionKind.SETTLE)
-        gone = forward not in executions and settle not in executions
         seen = was_seen(steps[name]) or forward in deleted
+        gone = settle not in executions and (forward not in executions or forward in deleted)
         if gone and steps[name].phase is StepPhase.VERIFYING:
             del renewed[name]
         elif gone and seen and not is_refenced(steps[name]):

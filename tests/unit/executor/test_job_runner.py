@@ -280,6 +280,27 @@ def test_an_execution_that_settles_ends_the_lost_job_and_runs_none() -> None:
     _in(scenario)
 
 
+def test_an_execution_that_was_deleted_and_made_again_runs_no_second_job() -> None:
+    async def scenario(stage: Stage) -> None:
+        lost = from_template(
+            stage.claim, Action.FAILOVER_DATABASE, FAILOVER, stage.cluster.get(*TEMPLATE)
+        )
+        lost["metadata"]["uid"] = JOB_UID
+        stage.cluster.put(JOB, lost)
+        meta = msgspec.structs.replace(stage.claim.metadata, uid="uid-of-the-second")
+        stage.claim = msgspec.structs.replace(stage.claim, metadata=meta)
+        stage.with_status()
+
+        error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert (error.error, error.reason) == (ErrorType.UNKNOWN_ERROR, "Unknown")
+        assert str(error) == "its execution was deleted, and its Job with it"
+        assert stage.cluster.created == 0
+        assert await stage.cluster.read(JOB, NAME) is None
+
+    _in(scenario)
+
+
 def test_out_of_time_nothing_is_created_and_what_ended_in_time_counts() -> None:
     async def scenario(stage: Stage) -> None:
         late = await _refused(stage.runner(seconds=-1).run(FAILOVER, Action.FAILOVER_DATABASE))
