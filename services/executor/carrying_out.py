@@ -80,7 +80,7 @@ class CarryingOut:
             try:
                 result = await self._act()
             finally:
-                self._cluster.forget_refused()
+                self._cluster.forget_unmade()
             return results.completed(self._held.now, result, now=clock.now())
         except RefusedError as error:
             return results.failed(self._held.now, error, now=clock.now())

@@ -6,7 +6,7 @@ is made around a target, and the mere taking of a lock.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from services.executor.core import effects, operations
 from services.executor.held import HeldClaim
@@ -17,6 +17,7 @@ from shared.errors import ConflictError, PermanentError, TransientError
 from shared.kube.errors import DisruptionBudgetError
 from shared.kube.port import Change, Listing, Object, TargetCluster, Tried
 
+_EVICT: Final = "evict"
 _Key = tuple[str, str, str, str, str]
 
 
@@ -26,13 +27,10 @@ class _Unanswered:
     def __init__(self, records: Sequence[EffectRecord]) -> None:
         self.sent = {_key(each) for each in records if not each.answered}
         """Of these nobody knows whether they were carried out."""
-        self.refused: set[_Key] = set()
-        """Evictions that a disruption budget refused last, and that will be asked for again."""
 
-    def is_refused(self, record: EffectRecord) -> bool:
-        """Return whether a request is known to be without effect."""
-        key = _key(record)
-        return not record.answered and key in self.refused and key not in self.sent
+    def is_unmade(self, record: EffectRecord) -> bool:
+        """Return whether a request was refused, or never sent, and so is without effect."""
+        return not record.answered and _key(record) not in self.sent
 
 
 class LedgerCluster:
@@ -190,10 +188,7 @@ class LedgerCluster:
         self._note(record)
         try:
             answer = await send()
-        except DisruptionBudgetError:
-            self._unanswered.refused.add(_key(record))
-            raise
-        except (ConflictError, PermanentError):
+        except (ConflictError, DisruptionBudgetError, PermanentError):
             self._drop(record)
             raise
         except TransientError as error:
@@ -206,10 +201,10 @@ class LedgerCluster:
         self._answer(record, meta.get("uid", record.uid), meta.get("resourceVersion", ""))
         return answer
 
-    def forget_refused(self) -> None:
-        """Take out the evictions that were refused and are not asked for any more."""
+    def forget_unmade(self) -> None:
+        """Take out what was only meant to be asked for, once nothing more will be."""
         known = self._claim.now.status.effects
-        kept = [each for each in known if not self._unanswered.is_refused(each)]
+        kept = [each for each in known if not self._unanswered.is_unmade(each)]
         self._claim.note(effects=kept)
 
     def refute(self, kind: Kind, name: str, *, version: str) -> None:
@@ -237,8 +232,11 @@ class LedgerCluster:
             self._claim.note(effects=[*known, record])
 
     def _drop(self, record: EffectRecord) -> None:
-        """Take out what was refused, unless it was sent before and may have been done then."""
-        if _key(record) in self._unanswered.sent:
+        """Take out what was refused, unless it was sent before and may have been done then.
+
+        An eviction may be asked for again, without being written down again: it stays for now.
+        """
+        if record.verb == _EVICT or _key(record) in self._unanswered.sent:
             return
         known = self._claim.now.status.effects
         position = _position(known, record)
@@ -248,14 +246,13 @@ class LedgerCluster:
     def _answer(self, record: EffectRecord, uid: str, version: str) -> None:
         known = self._claim.now.status.effects
         position = _position(known, record)
-        self._unanswered.refused.discard(_key(record))
         if position is not None:
             self._claim.note(effects=effects.answered(known, position, uid=uid, version=version))
 
 
 def eviction(name: str, uid: str) -> EffectRecord:
     """Return the record of an eviction that was not answered yet."""
-    return EffectRecord(verb="evict", kind=POD.kind, name=name, uid=uid, answered=False)
+    return EffectRecord(verb=_EVICT, kind=POD.kind, name=name, uid=uid, answered=False)
 
 
 def _record(verb: str, kind: Kind, name: str, body: Object) -> EffectRecord:

@@ -11,7 +11,13 @@ from services.executor.ledger import LedgerCluster, eviction
 from shared.api.execution import EffectRecord, KubernetesExecution
 from shared.api.groups import CONFIG_MAP, KUBERNETES_EXECUTION, SECRET
 from shared.api.meta import LAST_OPERATIONS_ANNOTATION
-from shared.errors import AlreadyExistsError, FencedError, TransientError
+from shared.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    FencedError,
+    MendflowError,
+    TransientError,
+)
 from shared.kube.errors import DisruptionBudgetError
 from tests.support.builders import execution_of
 from tests.support.virtual_time import run
@@ -20,6 +26,7 @@ from tests.unit.executor.live import Object
 from tests.unit.executor.stage import Stage
 
 KEPT = {"metadata": {"name": "kept"}}
+OVER_BUDGET = DisruptionBudgetError("DisruptionBudget", "not now", refusal="one has to stay")
 
 
 class Ledger:
@@ -46,7 +53,11 @@ class Ledger:
 
 
 class Losing(LittleCluster):
-    """Creates, and loses the answer; evicts nothing."""
+    """Creates, and loses the answer; evicts nothing, and says why."""
+
+    def __init__(self, refusal: MendflowError = OVER_BUDGET) -> None:
+        super().__init__()
+        self._refusal = refusal
 
     async def create(self, kind: Any, body: Object, *, namespace: str = "") -> Object:
         """Create without an answer."""
@@ -54,8 +65,15 @@ class Losing(LittleCluster):
         raise TransientError("ApiUnavailable", "the answer was lost")
 
     async def evict(self, *_: object, **__: object) -> None:
-        """Refuse, as a disruption budget does."""
-        raise DisruptionBudgetError("DisruptionBudget", "not now", refusal="one has to stay")
+        """Refuse."""
+        raise self._refusal
+
+
+class Evicting(LittleCluster):
+    """Evicts everything."""
+
+    async def evict(self, *_: object, **__: object) -> None:
+        """Do as told."""
 
 
 def in_virtual_time(scenario: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -114,10 +132,59 @@ async def test_a_refused_eviction_stands_there_until_nobody_asks_for_it_again() 
     with pytest.raises(DisruptionBudgetError):
         await ledger.cluster.evict("pod", uid="u1", namespace="default", grace_s=None)
     asked = ledger.records
-    ledger.cluster.forget_refused()
+    ledger.cluster.forget_unmade()
 
     assert [record.name for record in asked] == ["pod"]
     assert ledger.records == []
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(OVER_BUDGET, id="budget"),
+        pytest.param(TransientError("TooManyRequests"), id="load"),
+        pytest.param(ConflictError("Conflict"), id="budget that changes all the time"),
+    ],
+)
+def test_an_eviction_that_is_asked_for_again_is_written_down_all_the_time(
+    refusal: MendflowError,
+) -> None:
+    async def scenario() -> None:
+        ledger = await _ledger(Stage(Losing(refusal)))
+        await ledger.cluster.intend([eviction("pod", "u1")])
+        with pytest.raises(type(refusal)):
+            await ledger.cluster.evict("pod", uid="u1", namespace="default", grace_s=None)
+
+        await ledger.held.keep(progress="on its way")
+
+        assert [record["name"] for record in ledger.stored] == ["pod"]
+
+    run(scenario())
+
+
+@in_virtual_time
+async def test_what_was_never_asked_for_is_no_effect() -> None:
+    ledger = await _ledger(Stage(Evicting()))
+    await ledger.cluster.intend([eviction("told", "u1"), eviction("left", "u2")])
+    await ledger.cluster.evict("told", uid="u1", namespace="default", grace_s=None)
+
+    ledger.cluster.forget_unmade()
+
+    assert [(record.name, record.answered) for record in ledger.records] == [("told", True)]
+
+
+@in_virtual_time
+async def test_what_a_holder_that_died_may_have_asked_for_stays() -> None:
+    stage = Stage(Evicting())
+    first = await _ledger(stage)
+    await first.cluster.intend([eviction("pod", "u1")])
+    claim = await stage.executions.fetch("default", first.held.now.metadata.name)
+    assert claim is not None
+    second = Ledger(stage, claim)
+
+    second.cluster.forget_unmade()
+
+    assert [record.name for record in second.records] == ["pod"]
 
 
 @in_virtual_time
