@@ -15,7 +15,7 @@ from services.executor.stop import Stop
 from shared import jitter
 from shared.clock import Clock
 from shared.errors import MendflowError, NotFoundError, TransientError
-from shared.kube.errors import DisruptionBudgetError
+from shared.kube.errors import DisruptionBudgetError, NamespaceTerminatingError
 from shared.kube.port import TargetCluster
 
 _OF_LOAD: Final = frozenset({"TooManyRequests", "ApiUnavailable"})
@@ -101,6 +101,10 @@ class Evicting:
             self._evictions.vanished(eviction)
         except TransientError as error:
             self._wait(eviction, error, sent=sent)
+        except NamespaceTerminatingError:
+            # Whoever ends the namespace tells the pod to end, sooner or later.
+            until = self._clock.monotonic() + wait_s(eviction.tries, None)
+            self._evictions.postponed(eviction, until=until)
         except MendflowError as error:
             self.failure = self.failure or error
             self._evictions.postponed(eviction, until=sent)

@@ -46,6 +46,10 @@ class DisruptionBudgetError(TransientError):
         super().__init__(reason, message, retry_after_s=retry_after_s)
 
 
+class NamespaceTerminatingError(PermanentError):
+    """Nothing is made in a namespace that is being ended, and no pod evicted: it goes anyway."""
+
+
 _MEANING: Final[dict[int, tuple[type[MendflowError], str]]] = {
     HTTPStatus.UNAUTHORIZED: (TransientError, "Unauthorized"),
     HTTPStatus.NOT_FOUND: (NotFoundError, "NotFound"),
@@ -132,6 +136,8 @@ def _broken(code: int, status: ApiStatus, message: str) -> MendflowError:
 def _forbidden(status: ApiStatus, message: str) -> PermanentError:
     if _OVER_QUOTA in status.message:
         return PermanentError("QuotaExceeded", message)
+    if _cause(status, "NamespaceTerminating") is not None:
+        return NamespaceTerminatingError("NamespaceTerminating", message)
     if _NO_IMPERSONATION in status.message:
         message = f"{_OPT_IN}: {message}"[:_MAX_MESSAGE]
     return PermanentError("Forbidden", message)

@@ -9,6 +9,7 @@ from shared.errors import MendflowError
 _TYPES: Final = MappingProxyType(
     {
         "Forbidden": ErrorType.PERMISSION_DENIED,
+        "NamespaceTerminating": ErrorType.PERMISSION_DENIED,
         "Invalid": ErrorType.VALIDATION_ERROR,
         "NotFound": ErrorType.RESOURCE_NOT_FOUND,
         "AlreadyExists": ErrorType.RESOURCE_CONFLICT,

@@ -159,7 +159,7 @@ class Evictions:
 
 
 def wait_s(tries: int, retry_after_s: float | None) -> float:
-    """Return how long a pod waits after being refused so often; the server knows better."""
+    """Return how long a pod waits after being refused so often; the server may want longer."""
     if retry_after_s is not None:
-        return retry_after_s
+        return max(_FIRST_WAIT_S, retry_after_s)
     return float(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * _GROWTH**tries))

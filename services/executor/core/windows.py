@@ -18,7 +18,7 @@ _RISE: Final = 4.0
 _SLACK_S: Final = 0.1
 """A rise of less is noise, whatever it is in relation."""
 _PAUSE_S: Final = 1.0
-"""What too many requests cost when the server does not say."""
+"""What too many requests cost at least."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ def throttled(
     window: Window, *, sent: float, now: float, retry_after_s: float | None = None
 ) -> Window:
     """Return the window after the server said that it is too much."""
-    pause = _PAUSE_S if retry_after_s is None else retry_after_s
+    pause = max(_PAUSE_S, retry_after_s or 0.0)
     closed = max(window.closed_until, now + pause)
     cut = window if sent < window.since else _cut(window, now)
     return msgspec.structs.replace(cut, closed_until=closed)

@@ -16,7 +16,7 @@ from services.executor.stop import Stop
 from shared.api.actions.nodes import DrainNode
 from shared.api.enums import ErrorType
 from shared.errors import FencedError, MendflowError, PermanentError, TransientError
-from shared.kube.errors import DisruptionBudgetError
+from shared.kube.errors import DisruptionBudgetError, NamespaceTerminatingError
 from tests.support.virtual_time import run, virtual_clock
 from tests.unit.executor.crowd import STARTED, Crowd, killing_at, leaving, of_kind, pod, pods
 
@@ -275,6 +275,42 @@ def test_what_no_waiting_mends_ends_it_with_the_reason_and_what_is_left() -> Non
     assert str(refused).startswith("100 of 100 pods left; ")
     assert str(refused).endswith("; pods is forbidden")
     assert len(crowd.requests) < 20
+
+
+def test_a_pod_whose_namespace_is_ended_goes_with_it_and_holds_nobody_up() -> None:
+    async def story() -> Crowd:
+        crowd = Crowd(pods(3))
+        ending = NamespaceTerminatingError("NamespaceTerminating", "it is being terminated")
+        crowd.before_evict = lambda name: ending if name == "web-1" else None
+        asyncio.get_running_loop().call_later(10.0, crowd.remove, "web-1")
+        await Scene(crowd).drain()
+        return crowd
+
+    crowd = run(story())
+
+    assert crowd.names() == []
+    assert crowd.told == ["uid-web-0", "uid-web-2"]
+    assert 2 <= sum(name == "web-1" for _, name in crowd.requests) < 10
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(
+            DisruptionBudgetError("DisruptionBudget", "no", refusal="no", retry_after_s=0.0),
+            id="budget",
+        ),
+        pytest.param(TransientError("TooManyRequests", retry_after_s=0.0), id="load"),
+    ],
+)
+def test_a_server_that_asks_for_no_wait_is_not_asked_in_a_rush(error: MendflowError) -> None:
+    async def story() -> Crowd:
+        crowd = Crowd(pods(1))
+        crowd.before_evict = lambda _: error
+        await Scene(crowd).refused()
+        return crowd
+
+    assert len(run(story()).requests) <= LIMIT_S
 
 
 def test_a_lost_claim_ends_it() -> None:

@@ -12,7 +12,12 @@ from shared.errors import (
     PermanentError,
     TransientError,
 )
-from shared.kube.errors import DisruptionBudgetError, WatchExpiredError, translate
+from shared.kube.errors import (
+    DisruptionBudgetError,
+    NamespaceTerminatingError,
+    WatchExpiredError,
+    translate,
+)
 
 
 def _body(reason: str = "", message: str = "why") -> bytes:
@@ -99,6 +104,17 @@ def test_an_eviction_that_a_budget_refuses_says_what_the_budget_needs() -> None:
     assert isinstance(error, DisruptionBudgetError)
     assert error.refusal == needs
     assert error.retry_after_s == 10
+
+
+def test_a_namespace_that_is_ended_is_no_missing_right() -> None:
+    causes = [{"reason": "NamespaceTerminating", "message": "namespace shop is being terminated"}]
+    said = "unable to create new content in namespace shop because it is being terminated"
+    body = {"reason": "Forbidden", "message": said, "details": {"causes": causes}}
+
+    error = translate(403, json.dumps(body).encode(), request="evict pod web-1")
+
+    assert isinstance(error, NamespaceTerminatingError)
+    assert str(error) == f"evict pod web-1: {said}"
 
 
 def test_a_pod_under_several_budgets_waits_like_one_that_a_budget_refuses() -> None:
