@@ -27,6 +27,8 @@ from shared.kube.port import Object, TargetCluster
 _FIRST_LOOK_S: Final = 0.1
 _LONGEST_LOOK_S: Final = 1.0
 _GROWTH: Final = 1.5
+_OVERLOAD: Final = "TooManyRequests"
+"""What is refused so is not on its way."""
 
 
 class Deletion:
@@ -141,18 +143,23 @@ class Deletion:
             await self._stop.pause(left)
 
     async def _delete(self, pod: Object, grace_s: int) -> None:
-        meta = pod["metadata"]
+        meta, before = pod["metadata"], self._unanswered
         self._unanswered = meta["resourceVersion"]
-        # That one may be gone, or another one by now: the next look shows.
-        with suppress(NotFoundError, ConflictError):
-            await self._cluster.delete(
-                POD,
-                meta["name"],
-                uid=seen.uid_of(pod),
-                namespace=meta["namespace"],
-                resource_version=meta["resourceVersion"],
-                grace_s=grace_s,
-            )
+        try:
+            # That one may be gone, or another one by now: the next look shows.
+            with suppress(NotFoundError, ConflictError):
+                await self._cluster.delete(
+                    POD,
+                    meta["name"],
+                    uid=seen.uid_of(pod),
+                    namespace=meta["namespace"],
+                    resource_version=meta["resourceVersion"],
+                    grace_s=grace_s,
+                )
+        except TransientError as error:
+            if error.reason == _OVERLOAD:
+                self._unanswered = before
+            raise
         self._unanswered = ""
 
     def _is_in_the_air(self, pod: Object) -> bool:

@@ -59,13 +59,14 @@ class Restart:
         self._old: frozenset[str] | None = None
         self._there_before: dict[Owner, frozenset[str]] = {}
         self._had: dict[Owner, int] = {}
+        self._gone: set[Owner] = set()
         self._total = 0
 
     async def look(self) -> Left:
         """Return what is left to do.
 
         Raises:
-            RefusedError: at the first look, when a pod is not there or would not come back.
+            RefusedError: when a pod is not there at the first look, or would not come back.
         """
         pods = await self._matching()
         if self._old is None:
@@ -75,8 +76,12 @@ class Restart:
         lacking = ""
         for owner in self._owners:
             lacking = lacking or await self._lacking(owner)
-        staying = sum(not seen.is_leaving(pod) for pod in old)
-        return Left(old=tuple(seen.in_order(old)), replaced=self._total - staying, lacking=lacking)
+        seen.refuse_orphans(old, gone=self._gone)
+        leaving = [seen.name_of(pod) for pod in old if seen.is_leaving(pod)]
+        if leaving:
+            lacking = lacking or f"{seen.some(leaving)} to end"
+        replaced = self._total - len(old) + len(leaving)
+        return Left(old=tuple(seen.in_order(old)), replaced=replaced, lacking=lacking)
 
     def _first(self, pods: Sequence[Object]) -> frozenset[str]:
         """Return the uids of what is to be replaced. Raises RefusedError."""
@@ -117,7 +122,8 @@ class Restart:
         kind, query, wanted = _OWNERS.get(owner.kind), "", None
         if kind is not None:
             live = await self._cluster.read(kind, owner.name, namespace=self._namespace)
-            if live is None or seen.uid_of(live) != owner.uid:
+            if live is None or seen.uid_of(live) != owner.uid or seen.is_leaving(live):
+                self._gone.add(owner)
                 return ""
             query, wanted = pods_query(live), seen.wanted_by(live)
         listed = await self._cluster.list(POD, namespace=self._namespace, label_selector=query)

@@ -4,7 +4,7 @@ Restarting is decided from the live pods alone, so that another executor can go 
 pod that was created before the step began is one of the old, any other one of the new.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -108,9 +108,15 @@ def refuse_unrestartable(pods: Sequence[Object]) -> None:
         if is_finished(pod):
             message = f"pod {name_of(pod)} has finished; use delete_pod to remove it"
             raise RefusedError(ErrorType.VALIDATION_ERROR, message)
-    unowned = [name_of(pod) for pod in pods if owner_of(pod) is None and not is_leaving(pod)]
-    if unowned:
-        message = f"{some(unowned)}: without a controller nobody would bring it back"
+    refuse_orphans(pods)
+
+
+def refuse_orphans(pods: Iterable[Object], *, gone: Collection[Owner] = ()) -> None:
+    """Raise RefusedError when one of the pods is without a controller; those gone are none."""
+    without = {None, *gone}
+    orphans = [name_of(pod) for pod in pods if owner_of(pod) in without and not is_leaving(pod)]
+    if orphans:
+        message = f"{some(orphans)}: without a controller nobody would bring it back"
         raise RefusedError(ErrorType.VALIDATION_ERROR, f"{message}; use delete_pod")
 
 

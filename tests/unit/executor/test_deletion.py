@@ -413,3 +413,55 @@ def test_killed_at_any_moment_it_is_finished_by_another_run() -> None:
         moments += 1
 
     assert moments > 12
+
+
+def test_a_pod_that_is_ending_without_its_controller_is_waited_for_and_not_told_again() -> None:
+    async def story(item: Object) -> Crowd:
+        crowd = Crowd([leaving(item)])
+        asyncio.get_running_loop().call_later(10.0, crowd.remove, "web-0")
+        await restarted(crowd)
+        return crowd
+
+    assert run(story(pod("web-0"))).told == []
+    assert run(story(pod("web-0", owner=None))).told == []
+
+
+def test_pods_whose_controller_is_deleted_meanwhile_are_left_alone() -> None:
+    def orphan(crowd: Crowd) -> None:
+        crowd._objects.pop(("ReplicaSet", "web"))
+        for name in crowd.names():
+            crowd.put(POD, pod(name, owner=None))
+
+    async def story() -> Crowd:
+        crowd = web()
+        asyncio.get_running_loop().call_later(2.0, orphan, crowd)
+        with pytest.raises(RefusedError, match="without a controller nobody would bring it back"):
+            await restarted(crowd)
+        return crowd
+
+    assert len(run(story()).told) == 1
+
+
+def test_pods_whose_controller_is_gone_already_are_left_alone() -> None:
+    crowd = Crowd(pods(2))
+
+    with pytest.raises(RefusedError, match="without a controller nobody would bring it back"):
+        run(restarted(crowd))
+
+    assert crowd.told == []
+
+
+def test_told_to_stop_a_deletion_that_was_refused_is_not_asked_for_again() -> None:
+    async def story() -> Crowd:
+        crowd, stop = Crowd(pods(1)), Stop()
+
+        def refuse() -> None:
+            stop.ask()
+            raise TransientError("TooManyRequests")
+
+        crowd.before_delete = [refuse]
+        with pytest.raises(RefusedError, match="cancelled before the change"):
+            await deleted(crowd, stop=stop)
+        return crowd
+
+    assert run(story()).told == []
