@@ -22,13 +22,12 @@ from shared.api.groups import POD
 from shared.api.results import CustomResult, RestartResult, StepResult
 from shared.clock import Clock
 from shared.errors import ConflictError, NotFoundError, TransientError
+from shared.kube.errors import OVERLOAD
 from shared.kube.port import Object, TargetCluster
 
 _FIRST_LOOK_S: Final = 0.1
 _LONGEST_LOOK_S: Final = 1.0
 _GROWTH: Final = 1.5
-_OVERLOAD: Final = "TooManyRequests"
-"""What is refused so is not on its way."""
 
 
 class Deletion:
@@ -157,7 +156,7 @@ class Deletion:
                     grace_s=grace_s,
                 )
         except TransientError as error:
-            if error.reason == _OVERLOAD:
+            if error.reason == OVERLOAD:
                 self._unanswered = before
             raise
         self._unanswered = ""

@@ -15,10 +15,10 @@ from services.executor.stop import Stop
 from shared import jitter
 from shared.clock import Clock
 from shared.errors import MendflowError, NotFoundError, TransientError
-from shared.kube.errors import DisruptionBudgetError, NamespaceTerminatingError
+from shared.kube.errors import OVERLOAD, DisruptionBudgetError, NamespaceTerminatingError
 from shared.kube.port import TargetCluster
 
-_OF_LOAD: Final = frozenset({"TooManyRequests", "ApiUnavailable"})
+_OF_LOAD: Final = frozenset({OVERLOAD, "ApiUnavailable"})
 _SPREAD: Final = 1.25
 """Pods that were refused together do not all come back together."""
 _ASKED_OF_ONE_BUDGET: Final = 10.0

@@ -16,6 +16,7 @@ from services.executor.core import changes, dry_runs, job_building, jobs
 from services.executor.core.changes import Address, Broken, Done, NotYet, RefusedError, Verdict
 from services.executor.core.jobs import Picked
 from services.executor.held import HeldClaim
+from services.executor.ledger import LedgerCluster
 from services.executor.settling import Settling
 from services.executor.stop import Stop
 from shared.api.actions.jobs import ByTemplate
@@ -31,7 +32,8 @@ from shared.errors import (
     PermanentError,
     TransientError,
 )
-from shared.kube.port import Object, TargetCluster
+from shared.kube.errors import OVERLOAD
+from shared.kube.port import Object
 from shared.telemetry import foreign_logs
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class JobRunner:
 
     def __init__(
         self,
-        cluster: TargetCluster,
+        cluster: LedgerCluster,
         held: HeldClaim,
         *,
         clock: Clock,
@@ -86,6 +88,8 @@ class JobRunner:
         self._address = Address(
             kind=JOB, name=job_building.name_for(held.now), namespace=held.now.metadata.namespace
         )
+        self._unanswered = False
+        """Whether a creation may still be on its way."""
         self.job_name = ""
         """The Job, once there is one; kept also where `run` raises."""
         self.logs = ""
@@ -136,19 +140,18 @@ class JobRunner:
     async def _job(self, parameters: ByTemplate, action: Action) -> Object:
         """Return the Job of this attempt, created unless it is there."""
         body: Object | None = None
-        unanswered = False
         while True:
             try:
                 live = await self._existing()
                 if live is not None:
+                    await self._put_on_record(live)
                     return live
-                if not unanswered:
+                if not self._unanswered:
                     self._refuse_to_create()
                 if self._clock.now() >= self._deadline:
                     raise changes.too_late(f"{self._address} to be created")
                 body = body or await self._body(parameters, action)
                 await self._held.confirm()
-                unanswered = True
                 return await self._created(body)
             except AlreadyExistsError:
                 continue
@@ -159,9 +162,21 @@ class JobRunner:
 
     async def _created(self, body: Object) -> Object:
         """Create the Job, and put on record that it was."""
-        made = await self._cluster.create(JOB, body, namespace=self._address.namespace)
+        before, self._unanswered = self._unanswered, True
+        try:
+            made = await self._cluster.create(JOB, body, namespace=self._address.namespace)
+        except TransientError as error:
+            if error.reason == OVERLOAD:
+                self._unanswered = before
+            raise
         await self._held.keep(progress=f"{self._address} runs")
         return made
+
+    async def _put_on_record(self, live: Object) -> None:
+        """See to it that the Job that is there is known to be made, also once it is gone."""
+        if not jobs.was_created(self._held.written):
+            self._cluster.saw(JOB, live, before="")
+            await self._held.keep(progress=f"{self._address} runs")
 
     async def _existing(self) -> Object | None:
         address = self._address
@@ -269,6 +284,8 @@ class JobRunner:
             return False
         if jobs.has_ended(live):
             return True
+        if live["metadata"].get("deletionTimestamp"):
+            return False
         try:
             await self._cluster.delete(JOB, address.name, uid=uid, namespace=address.namespace)
         except (ConflictError, NotFoundError):

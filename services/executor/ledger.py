@@ -14,7 +14,7 @@ from shared.api.execution import EffectRecord
 from shared.api.groups import POD, Kind
 from shared.effects.forms import Form
 from shared.errors import ConflictError, PermanentError, TransientError
-from shared.kube.errors import DisruptionBudgetError
+from shared.kube.errors import OVERLOAD, DisruptionBudgetError
 from shared.kube.port import Change, Listing, Object, TargetCluster, Tried
 
 _EVICT: Final = "evict"
@@ -192,7 +192,7 @@ class LedgerCluster:
             self._drop(record)
             raise
         except TransientError as error:
-            if error.reason == "TooManyRequests":
+            if error.reason == OVERLOAD:
                 self._drop(record)
             else:
                 self._unanswered.sent.add(_key(record))

@@ -19,6 +19,8 @@ from shared.errors import (
     TransientError,
 )
 
+OVERLOAD: Final = "TooManyRequests"
+"""Reason of what is refused under load: it was not carried out, and is not on its way."""
 _MAX_MESSAGE = 256
 _DENIAL: Final = re.compile(r'User "[^"]*" cannot ')
 _MANAGER: Final = re.compile(r'conflict with "([^"]*)"')
@@ -151,7 +153,7 @@ def _too_many(status: ApiStatus, message: str, retry_after: str) -> TransientErr
         return DisruptionBudgetError(
             "DisruptionBudget", message, refusal=refusal, retry_after_s=wait
         )
-    return TransientError("TooManyRequests", message, retry_after_s=wait)
+    return TransientError(OVERLOAD, message, retry_after_s=wait)
 
 
 def _cause(status: ApiStatus, reason: str) -> dict[str, Any] | None:

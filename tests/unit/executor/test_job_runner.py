@@ -36,6 +36,12 @@ TEMPLATE: Final = (POD_TEMPLATE, "failover-database")
 NAME: Final = job_name(claim_of().metadata.name)
 
 
+def going(job: Object) -> Object:
+    """Return a Job that is deleted, and that a finalizer holds."""
+    told = {"deletionTimestamp": "2026-01-02T00:00:00Z", "finalizers": ["foregroundDeletion"]}
+    return job | {"metadata": job["metadata"] | told}
+
+
 class JobCluster(LittleCluster):
     """An API server that makes Jobs, loses answers, and deletes."""
 
@@ -44,11 +50,15 @@ class JobCluster(LittleCluster):
         self.put(POD_TEMPLATE, pod_template())
         self.created = 0
         self.losing_creations: list[str] = []
-        """What is lost of the next creations: the `answer`, or the `request` already."""
+        """What is lost of the next creations: the `answer`, or the `request` already.
+
+        Under `load` they are refused.
+        """
         self.on_created: Callable[[], object] = lambda: None
         self.on_lost: Callable[[], object] = lambda: None
         self.refusing: MendflowError | None = None
         """What deletions are answered with."""
+        self.deletions = 0
         self.pods: list[Object] = []
         self.pods_stay = False
         self.written: str | MendflowError = "all is well\n"
@@ -56,6 +66,9 @@ class JobCluster(LittleCluster):
     async def create(self, kind: Kind, body: Object, *, namespace: str = "") -> Object:
         """Store a Job under a uid of its own."""
         losing = self.losing_creations.pop(0) if self.losing_creations else ""
+        if losing == "load":
+            self.on_lost()
+            raise TransientError("TooManyRequests", "slow down")
         if losing == "request":
             self.on_lost()
             raise TransientError("ApiUnavailable", "lost on the way")
@@ -78,8 +91,9 @@ class JobCluster(LittleCluster):
         resource_version: str = "",
         grace_s: int | None = None,
     ) -> Object:
-        """Take an object away, and its pods."""
+        """Take an object away, and its pods; with a finalizer it stays for now."""
         del namespace, resource_version, grace_s
+        self.deletions += 1
         if self.refusing is not None:
             raise self.refusing
         live = self._objects.get((kind.kind, name))
@@ -89,6 +103,9 @@ class JobCluster(LittleCluster):
             raise ConflictError("Conflict", name)
         if not self.pods_stay:
             self.pods = []
+        if live["metadata"].get("finalizers"):
+            self.put(kind, going(live))
+            return self.get(kind, name)
         return self._objects.pop((kind.kind, name))
 
     async def list(self, kind: Kind, *, namespace: str = "", label_selector: str = "") -> Listing:
@@ -207,6 +224,76 @@ def test_a_creation_on_its_way_is_seen_through_before_a_cancellation() -> None:
         assert "the Job was stopped" in str(error)
         assert stage.cluster.created == 1
         assert await stage.cluster.read(JOB, NAME) is None
+
+    _in(scenario)
+
+
+def test_a_creation_that_was_refused_is_not_asked_for_again_after_a_cancellation() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.losing_creations = ["load"]
+        stage.cluster.on_lost = stage.stop.ask
+
+        error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert str(error) == "cancelled before the Job was created"
+        assert stage.cluster.created == 0
+
+    _in(scenario)
+
+
+def test_a_job_that_was_found_does_not_run_again_once_it_is_gone() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.losing_creations = ["answer"]
+        first = asyncio.create_task(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+        await asyncio.sleep(1)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await stage.cluster.delete(JOB, NAME, uid=JOB_UID)
+        taken_up = await stage.executions.fetch("default", stage.claim.metadata.name)
+        assert taken_up is not None
+        stage.claim = taken_up
+
+        error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert (error.error, error.reason) == (ErrorType.UNKNOWN_ERROR, "Unknown")
+        assert stage.cluster.created == 1
+        assert [(each.verb, each.uid, each.answered) for each in taken_up.status.effects] == [
+            ("create", JOB_UID, True)
+        ]
+
+    _in(scenario)
+
+
+def test_a_job_that_is_being_deleted_is_not_deleted_once_more() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.pods = [pod("p", "Running", main={"running": {}})]
+        loop = asyncio.get_running_loop()
+        loop.call_at(2, lambda: stage.cluster.put(JOB, going(stage.cluster.get(JOB, NAME))))
+        loop.call_at(20, stage.cluster.pods.clear)
+        loop.call_at(20, lambda: stage.cluster._objects.pop((JOB.kind, NAME)))
+
+        error = await _refused(stage.runner().run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert str(error).startswith("the Job was deleted before it ended")
+        assert stage.cluster.deletions == 0
+        assert await stage.cluster.read(JOB, NAME) is None
+
+    _in(scenario)
+
+
+def test_a_job_that_stays_for_a_finalizer_is_deleted_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        def held() -> None:
+            live = stage.cluster.get(JOB, NAME)
+            live["metadata"]["finalizers"] = ["example.org/keep"]
+            stage.cluster.put(JOB, live)
+
+        asyncio.get_running_loop().call_at(1, held)
+
+        error = await _refused(stage.runner(seconds=5).run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert error.error is ErrorType.TIMEOUT
+        assert stage.cluster.deletions == 1
 
     _in(scenario)
 
