@@ -108,9 +108,18 @@ def _failed(condition: Object) -> Broken:
 
 
 def _statuses(pod: Object) -> Iterator[Object]:
+    """Yield how the containers stand; sidecars, which are ended with the pod, at the end."""
     status = pod.get("status") or {}
-    yield from status.get("initContainerStatuses") or ()
+    sidecars = {
+        each["name"]
+        for each in pod["spec"].get("initContainers") or ()
+        if each.get("restartPolicy") == "Always"
+    }
+    before = status.get("initContainerStatuses") or ()
+    yield from (each for each in before if each["name"] not in sidecars)
     yield from status.get("containerStatuses") or ()
+    if _phase(pod) != "Succeeded":
+        yield from (each for each in before if each["name"] in sidecars)
 
 
 def _state(state: dict[str, Any]) -> tuple[bool, str]:

@@ -132,3 +132,39 @@ def test_a_container_that_cannot_start_says_so() -> None:
 def test_without_pods_nothing_is_picked_and_ended_pods_do_not_run() -> None:
     assert picked([]) is None
     assert running([pod("a", "Succeeded"), pod("b", "Failed"), pod("c", "Running")]) == ["c"]
+
+
+def _beside(main: Object, sidecar: Object, phase: str) -> Object:
+    """Return a pod with a container that runs beside the main one, and is ended after it."""
+    made = pod("p", phase, main=main)
+    made["spec"]["initContainers"] = [{"name": "proxy", "restartPolicy": "Always"}]
+    made["status"]["initContainerStatuses"] = [{"name": "proxy", "state": sidecar}]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("main", "sidecar", "phase", "container", "state"),
+    [
+        pytest.param(
+            exited(0), exited(143), "Succeeded", "main", "ended with exit code 0", id="complete"
+        ),
+        pytest.param(
+            exited(3), exited(137), "Failed", "main", "ended with exit code 3", id="failed"
+        ),
+        pytest.param(
+            {"waiting": {"reason": "PodInitializing"}},
+            {"waiting": {"reason": "ImagePullBackOff"}},
+            "Pending",
+            "proxy",
+            "waits: ImagePullBackOff",
+            id="cannot start",
+        ),
+    ],
+)
+def test_a_sidecar_that_is_ended_with_the_pod_is_not_what_failed(
+    main: Object, sidecar: Object, phase: str, container: str, state: str
+) -> None:
+    found = picked([_beside(main, sidecar, phase)])
+
+    assert found is not None
+    assert (found.container, found.state) == (container, state)
