@@ -7,6 +7,7 @@ what keeps a Job at its place: its own account, no node of its choice, no priori
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 Problems = Iterator[tuple[str, str]]
@@ -115,7 +116,11 @@ _PROFILE_ANNOTATIONS: Final = (
     "container.seccomp.security.alpha.kubernetes.io/",
     "seccomp.security.alpha.kubernetes.io/",
 )
-_HOOKS: Final = ("livenessProbe", "readinessProbe", "startupProbe")
+_RESTARTS: Final = MappingProxyType(
+    {"initContainers": {None, "Never", "Always"}, "containers": {None, "Never"}}
+)
+"""What may be said of a container that ended; one that always runs goes along with the others."""
+_PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
 """What Kubernetes reads as an escaped dollar, or as the value of a variable."""
 _REMOVE: Final = "a Job of a workflow may not have it; remove it"
@@ -141,13 +146,21 @@ def problems_of(pod_template: Mapping[str, Any], given: Collection[str] = ()) ->
     for volume in _entries(spec, "volumes"):
         where = f"{path}.volumes[{volume.get('name')}]"
         yield from _unknown(where, volume, _VOLUMES | {"name"})
-    for field in ("initContainers", "containers"):
+    for field, restarts in _RESTARTS.items():
         for container in _entries(spec, field):
-            yield from _container(f"{path}.{field}[{container.get('name')}]", container, given)
+            where = f"{path}.{field}[{container.get('name')}]"
+            yield from _container(where, container, given, restarts)
 
 
-def _container(path: str, container: Mapping[str, Any], given: Collection[str]) -> Problems:
+def _container(
+    path: str,
+    container: Mapping[str, Any],
+    given: Collection[str],
+    restarts: Collection[str | None],
+) -> Problems:
     yield from _unknown(path, container, _CONTAINER)
+    if container.get("restartPolicy") not in restarts:
+        yield f"{path}.restartPolicy", "a container of a Job runs once; remove it"
     yield from _security(
         f"{path}.securityContext",
         container.get("securityContext"),
@@ -156,8 +169,8 @@ def _container(path: str, container: Mapping[str, Any], given: Collection[str]) 
     for port in _entries(container, "ports"):
         if port.get("hostPort"):
             yield f"{path}.ports[{port.get('containerPort')}].hostPort", _REMOVE
-    for hook in _HOOKS:
-        yield from _host(f"{path}.{hook}", _mapping(container, hook))
+    for probe in _PROBES:
+        yield from _host(f"{path}.{probe}", _mapping(container, probe))
     for hook, handler in _mapping(container, "lifecycle").items():
         if isinstance(handler, Mapping):
             yield from _host(f"{path}.lifecycle.{hook}", handler)
@@ -216,6 +229,11 @@ def _references(path: str, container: Mapping[str, Any], given: Collection[str])
         (f"{path}.{field}", each)
         for field in ("command", "args")
         for each in container.get(field) or ()
+    ]
+    texts += [
+        (f"{path}.{probe}.exec.command", each)
+        for probe in _PROBES
+        for each in _mapping(_mapping(container, probe), "exec").get("command") or ()
     ]
     texts += [
         (f"{path}.volumeMounts[{mount.get('name')}].subPathExpr", mount.get("subPathExpr") or "")

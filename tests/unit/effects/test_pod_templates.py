@@ -126,6 +126,29 @@ def test_sec12_what_a_container_may_not_ask_for_is_named(
     assert fields(template, "LEVEL") == [f"{SPEC}.{place}[main].{field}"]
 
 
+@pytest.mark.parametrize("probe", ["livenessProbe", "readinessProbe", "startupProbe"])
+def test_sec13_no_value_gets_into_the_command_of_a_probe(probe: str) -> None:
+    command = ["sh", "-c", "test -e $(MENDFLOW_PARAM_PATH)"]
+    template = with_container(**{probe: {"exec": {"command": command}}})
+
+    assert fields(template) == [f"{MAIN}.{probe}.exec.command"]
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnFailure"])
+def test_no_container_of_a_job_is_run_again(policy: str) -> None:
+    template = with_container(restartPolicy=policy)
+    template["template"]["spec"]["initContainers"] = [
+        {"name": "before", "restartPolicy": "OnFailure"},
+        {"name": "once", "restartPolicy": "Never"},
+        {"name": "beside", "restartPolicy": "Always"},
+    ]
+
+    assert fields(template) == [
+        f"{SPEC}.initContainers[before].restartPolicy",
+        f"{MAIN}.restartPolicy",
+    ]
+
+
 def test_profiles_in_annotations_are_refused() -> None:
     template = pod_template()
     key = "container.apparmor.security.beta.kubernetes.io/main"
