@@ -18,7 +18,10 @@ KEPT_BYTES: Final = 4096
 _SEQUENCE: Final = re.compile(
     # CSI (colours, cursor), OSC and its like (titles, links, clipboard), and the short ones.
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[PX\]^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
+    r"|\x1b[PX\]^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
+    # In one character they also come of quotes in a wrong encoding: those take no lines along.
+    # None is looked for inside of another, so that many of them are read in one go.
+    r"|[\x90\x98\x9d-\x9f][^\n\x07\x1b\x9c\x90\x98\x9d-\x9f]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-~]?"
 )
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

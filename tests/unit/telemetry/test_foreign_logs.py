@@ -1,5 +1,7 @@
 """What is kept of a program's log: its end, no secrets that show, nothing a terminal obeys."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,10 @@ def test_an_ordinary_log_stays_as_it_is() -> None:
         ("\x1bctext", "text"),
         ("text\x1b", "text"),
         ("\x1b]unfinished", ""),
+        ("\x9d0;title\x9ctext", "text"),
+        ("\x9d0;title\x1b\\text", "text"),
+        ("\x9dunfinished", "\\x9dunfinished"),
+        ("a quote\x9d\nsaid \x9cagain", "a quote\\x9d\nsaid \\x9cagain"),
         ("a\rb", "a\\x0db"),
         ("a\r\nb", "a\nb"),
         ("a\x00\x07\x08b", "a\\x00\\x07\\x08b"),
@@ -76,6 +82,18 @@ def test_a_secret_that_was_cut_in_two_is_not_shown() -> None:
 
     assert "secretrest" not in kept(cut[:READ_BYTES])
     assert "secretrest" not in kept(endless[:READ_BYTES])
+
+
+def test_a_log_that_is_made_to_take_long_takes_no_longer_than_others() -> None:
+    def took_s(text: str) -> float:
+        began = time.perf_counter()
+        kept(text)
+        return time.perf_counter() - began
+
+    ordinary = min(took_s("é" * (READ_BYTES // 2 - 1)) for _ in range(3))
+    hostile = min(took_s("\x9d" * (READ_BYTES // 2 - 1) + "\x1b") for _ in range(3))
+
+    assert hostile < 20 * ordinary
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=200))
