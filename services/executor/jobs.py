@@ -22,6 +22,7 @@ from services.executor.stop import Stop
 from shared.api.actions.jobs import ByTemplate
 from shared.api.enums import Action, ErrorType, Intent
 from shared.api.groups import JOB, POD, POD_TEMPLATE
+from shared.api.meta import WORKFLOW_UID_LABEL
 from shared.clock import Clock
 from shared.effects.targets import template_of
 from shared.errors import (
@@ -34,6 +35,7 @@ from shared.errors import (
 )
 from shared.kube.errors import OVERLOAD
 from shared.kube.port import Object
+from shared.kube.selectors import labels_query
 from shared.telemetry import foreign_logs
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ _END_WITHIN: Final = timedelta(seconds=45)
 _MAX_MESSAGE: Final = 256
 _STOPPED: Final = "the Job was stopped; what it had done by then stays"
 _UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
+_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,9 +238,12 @@ class JobRunner:
         address = self._address
         live = await self._cluster.read(JOB, address.name, namespace=address.namespace)
         parts = ["its execution was deleted, and its Job with it"]
-        if live is not None and jobs.is_of_workflow(live, self._held.now):
-            self.job_name, uid = address.name, live["metadata"]["uid"]
-            await self._read_log(jobs.picked(await self._pods(uid)))
+        if live is None or jobs.is_of_workflow(live, self._held.now):
+            uid = "" if live is None else live["metadata"]["uid"]
+            pods = await self._pods(uid)
+            if uid or pods:
+                self.job_name = address.name
+                await self._read_log(jobs.picked(pods))
             parts.append(await self._end(uid))
         message = "; ".join(filter(None, parts))[:_MAX_MESSAGE]
         return RefusedError(ErrorType.UNKNOWN_ERROR, message, reason="Unknown")
@@ -305,8 +311,13 @@ class JobRunner:
             return []
 
     async def _listed(self, uid: str) -> list[Object]:
+        """Return the pods of the Job of that uid, or those that an unknown one left behind."""
+        address, workflow = self._address, self._held.now.spec.workflow_execution_ref
+        left_behind = {_NAME_LABEL: address.name, WORKFLOW_UID_LABEL: workflow.uid}
         listing = await self._cluster.list(
-            POD, namespace=self._address.namespace, label_selector=f"{_UID_LABEL}={uid}"
+            POD,
+            namespace=address.namespace,
+            label_selector=labels_query({_UID_LABEL: uid} if uid else left_behind),
         )
         return listing.items
 

@@ -28,6 +28,7 @@ from shared.errors import (
 )
 from shared.kube.port import Listing, Object
 from shared.kube.store import ExecutionStore
+from tests.support.builders import UID
 from tests.support.jobs import FAILOVER, JOB_UID, claim_of, ended, exited, pod, pod_template
 from tests.support.virtual_time import run, virtual_clock
 from tests.unit.executor.little_cluster import LittleCluster, stored
@@ -111,7 +112,10 @@ class JobCluster(LittleCluster):
     async def list(self, kind: Kind, *, namespace: str = "", label_selector: str = "") -> Listing:
         """Return the pods."""
         assert kind is POD
-        assert label_selector == f"batch.kubernetes.io/controller-uid={JOB_UID}"
+        assert label_selector in {
+            f"batch.kubernetes.io/controller-uid={JOB_UID}",
+            f"batch.kubernetes.io/job-name={NAME},kubernaut.ai/workflow-uid={UID}",
+        }
         del namespace
         return Listing(items=self.pods, resource_version="1")
 
@@ -149,6 +153,15 @@ class Stage:
             stop=self.stop,
             image="",
         )
+
+    def settles(self) -> None:
+        """Let the execution be the one that settles a deleted one."""
+        spec = msgspec.structs.replace(
+            self.claim.spec, intent=Intent.SETTLE, kind=ExecutionKind.SETTLE
+        )
+        meta = msgspec.structs.replace(self.claim.metadata, name="the-settling-one")
+        self.claim = msgspec.structs.replace(self.claim, metadata=meta, spec=spec)
+        self.with_status()
 
     def with_status(self, **fields: Any) -> None:
         """Let the status of the execution be another one, as its claim says."""
@@ -346,12 +359,7 @@ def test_an_execution_that_settles_ends_the_lost_job_and_runs_none() -> None:
         lost["metadata"]["uid"] = JOB_UID
         stage.cluster.put(JOB, lost)
         stage.cluster.pods = [pod("p", "Running", main={"running": {}})]
-        spec = msgspec.structs.replace(
-            stage.claim.spec, intent=Intent.SETTLE, kind=ExecutionKind.SETTLE
-        )
-        meta = msgspec.structs.replace(stage.claim.metadata, name="the-settling-one")
-        stage.claim = msgspec.structs.replace(stage.claim, metadata=meta, spec=spec)
-        stage.with_status()
+        stage.settles()
         runner = stage.runner()
 
         error = await _refused(runner.run(FAILOVER, Action.FAILOVER_DATABASE))
@@ -384,6 +392,22 @@ def test_an_execution_that_was_deleted_and_made_again_runs_no_second_job() -> No
         assert str(error) == "its execution was deleted, and its Job with it"
         assert stage.cluster.created == 0
         assert await stage.cluster.read(JOB, NAME) is None
+
+    _in(scenario)
+
+
+def test_pods_of_a_lost_job_that_is_gone_before_them_are_waited_for() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.settles()
+        stage.cluster.pods = [pod("p", "Running", main={"running": {}})]
+        asyncio.get_running_loop().call_at(20, stage.cluster.pods.clear)
+        runner = stage.runner()
+
+        error = await _refused(runner.run(FAILOVER, Action.FAILOVER_DATABASE))
+
+        assert str(error) == "its execution was deleted, and its Job with it"
+        assert stage.cluster.pods == []
+        assert (runner.job_name, runner.logs) == (NAME, "all is well")
 
     _in(scenario)
 
