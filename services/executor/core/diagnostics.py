@@ -52,8 +52,8 @@ def _restarts(pod: Object) -> int:
 
 
 def _containers(pod: Object) -> list[Object]:
-    found: list[Object] = pod.get("status", {}).get("containerStatuses") or []
-    return found
+    status = pod.get("status", {})
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
 def _trouble(pod: Object) -> str:
@@ -71,8 +71,14 @@ def _trouble(pod: Object) -> str:
 
 
 def _warnings(events: Sequence[Object]) -> Iterator[str]:
-    latest = sorted(events, key=lambda event: str(event.get("lastTimestamp") or ""), reverse=True)
+    latest = sorted(events, key=_time, reverse=True)
     for event in latest[:_EVENTS]:
         about = event["involvedObject"]
         name = f"{about.get('kind', '')} {about.get('name', '')}"
         yield f"warning: {name}: {event.get('reason', '')}: {event.get('message', '')[:160]}"
+
+
+def _time(event: Object) -> str:
+    """Return when an event was seen last; those of the newer kind say it elsewhere."""
+    observed = (event.get("series") or {}).get("lastObservedTime")
+    return str(event.get("lastTimestamp") or observed or event.get("eventTime") or "")
