@@ -11,7 +11,7 @@ from services.executor.acting import targets_for
 from services.executor.capture import is_captured_undo, mutation_of, parameters_for
 from services.executor.capturing_pods import owners_in
 from services.executor.changing import Changing
-from services.executor.core import changes, dry_runs, results
+from services.executor.core import changes, claims, dry_runs, results
 from services.executor.core.captures import Mutation
 from services.executor.core.changes import RefusedError
 from services.executor.deleting import Deletion
@@ -170,7 +170,7 @@ class CarryingOut:
         done = await deletion.restart_pod(
             parameters,
             namespace,
-            started=self._claim.status.start_time or self._context.clock.now(),
+            started=claims.made_at(self._claim, now=self._context.clock.now()),
             owners=owners_in(captured),
         )
         return done.result

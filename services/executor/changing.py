@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from services.executor.capture import is_captured_undo
-from services.executor.core import changes, draining
+from services.executor.core import changes, claims, draining
 from services.executor.core.captures import Mutation
 from services.executor.core.changes import Done, RefusedError
 from services.executor.core.evictions import told
@@ -113,7 +113,7 @@ class Changing:
             progress=lambda so_far: self._claim.keep(progress=told(so_far)),
             intend=lambda pods: self._cluster.intend([eviction(pod.name, pod.uid) for pod in pods]),
         )
-        started = self._execution.status.start_time or self._clock.now()
+        started = claims.made_at(self._execution, now=self._clock.now())
         return await drain.run(parameters, started=started)
 
     async def _settle_lost(self) -> StepResult:
@@ -127,7 +127,7 @@ class Changing:
 
     async def _is_drained(self, parameters: DrainNode) -> bool:
         pods = (await self._cluster.pods_on(parameters.node)).items
-        started = self._execution.status.start_time or self._clock.now()
+        started = claims.made_at(self._execution, now=self._clock.now())
         try:
             return not draining.select(pods, parameters, started=started).to_evict
         except RefusedError:

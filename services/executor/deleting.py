@@ -94,8 +94,8 @@ class Deletion:
         Args:
             parameters: which pods.
             namespace: where, unless the parameters say so.
-            started: when the step began, also if that was in another process: what was created
-                since is not restarted again.
+            started: when the step began by the clock of the API server, also if that was in
+                another process: what was created since is not restarted again.
             owners: the controllers of the pods, if they are known from before: that there is no
                 pod at the moment is then no reason to refuse.
 
@@ -138,8 +138,9 @@ class Deletion:
         """
         over = started.replace(microsecond=0) + timedelta(seconds=1)
         left = (over - self._clock.now()).total_seconds()
+        # It has begun: what is more than a second is only the difference of two clocks.
         if left > 0:
-            await self._stop.pause(left)
+            await self._stop.pause(min(1.0, left))
 
     async def _delete(self, pod: Object, grace_s: int) -> None:
         meta, before = pod["metadata"], self._unanswered

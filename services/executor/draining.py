@@ -76,7 +76,8 @@ class Drain:
 
         Args:
             parameters: which node, and what may be evicted.
-            started: when the step began, also if that was in another process.
+            started: when the step began by the clock of the API server, also if that was in
+                another process.
 
         Raises:
             RefusedError: when a pod stands in the way, the time is up or it was told to stop.

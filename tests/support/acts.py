@@ -32,7 +32,7 @@ from shared.api.parameters import ActionParameters
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step
 from shared.api.workflow_status import Rollback, RollbackStep, Token
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.contracts.subjects import Service
 from shared.effects.catalogue import with_parameters
 from shared.errors import AlreadyExistsError, ConflictError, NotFoundError
@@ -63,7 +63,12 @@ class Acts:
     """Steps of one workflow in one namespace."""
 
     def __init__(
-        self, cluster: ApiCluster, others: ApiCluster, workflow: WorkflowExecution
+        self,
+        cluster: ApiCluster,
+        others: ApiCluster,
+        workflow: WorkflowExecution,
+        *,
+        clock: Clock | None = None,
     ) -> None:
         """Build it from who acts, from who else changes objects, and from a stored workflow."""
         self.cluster = cluster
@@ -72,7 +77,7 @@ class Acts:
         self.namespace = workflow.metadata.namespace
         self._stored = workflow
         self._numbers = _NUMBERS
-        clock, service, metrics = SystemClock(), Service.EXECUTOR, Metrics()
+        clock, service, metrics = clock or SystemClock(), Service.EXECUTOR, Metrics()
         self.context = Context(
             service=service,
             identity="test",
@@ -92,6 +97,10 @@ class Acts:
             acting_as=lambda _: cluster,
         )
         self._claiming = Claiming(self.context, identity="test")
+
+    def under(self, clock: Clock) -> "Acts":
+        """Return the same, carried out by an executor with another clock."""
+        return Acts(self.cluster, self.others, self._stored, clock=clock)
 
     @classmethod
     async def begin(cls, cluster: ApiCluster, others: ApiCluster, namespace: str) -> "Acts":

@@ -51,6 +51,11 @@ def claimed(
     )
 
 
+def made_at(execution: KubernetesExecution, *, now: datetime) -> datetime:
+    """Return when an execution was made by the clock that pods are dated by: the API server's."""
+    return execution.metadata.creation_timestamp or execution.status.start_time or now
+
+
 def holds(execution: KubernetesExecution | None, claim: KubernetesExecution) -> bool:
     """Return whether the claim made as `claim` still stands on the live execution."""
     return (

@@ -9,16 +9,25 @@ from services.executor.core.changes import Done, RefusedError
 from services.executor.deleting import Deletion
 from services.executor.stop import Stop
 from shared.api.actions.pods import DeletePod, RestartPod
-from shared.api.enums import ErrorType
+from shared.api.enums import Action, ErrorType, ExecutionPhase
 from shared.api.groups import POD
 from shared.clock import SystemClock
 from shared.kube.client import ApiCluster
 from shared.kube.port import Object
+from tests.support.acts import Acts
 from tests.support.homes import counting_ready, ready_pods, until, workload
 from tests.support.kubectl import Kubectl
 
 if TYPE_CHECKING:
     from tests.integration.executor.conftest import Homes
+
+
+class AnHourBehind(SystemClock):
+    """The clock of a machine that nobody has set right."""
+
+    def now(self) -> datetime:
+        """Return what it shows."""
+        return super().now() - timedelta(hours=1)
 
 
 def deletion(api: ApiCluster, *, seconds: float = 60) -> Deletion:
@@ -89,6 +98,19 @@ async def test_pods_are_restarted_without_ever_missing_more_than_one(
     assert one == 1
     assert len(old_db & new_db) == 1
     assert len(await home.pods()) == 5
+
+
+async def test_an_executor_whose_clock_is_behind_takes_no_pod_for_a_new_one(
+    acts: Acts, api: ApiCluster, kubectl: Kubectl, homes: "Homes"
+) -> None:
+    await homes()
+    kubectl.apply(workload("StatefulSet", "db", home=kubectl.namespace, replicas=1))
+    before = await uids(api, kubectl, "db", count=1)
+
+    act = await acts.under(AnHourBehind()).act(Action.RESTART_POD, RestartPod(pod="db-0"))
+
+    assert act.execution.status.phase is ExecutionPhase.COMPLETED
+    assert before.isdisjoint(await uids(api, kubectl, "db", count=1))
 
 
 async def live(api: ApiCluster, kubectl: Kubectl, name: str) -> Object | None:

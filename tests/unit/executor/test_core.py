@@ -53,6 +53,16 @@ def _with_meta(execution: KubernetesExecution, **changes: object) -> KubernetesE
     return msgspec.structs.replace(execution, metadata=meta)
 
 
+def test_what_dates_pods_says_when_an_execution_was_made() -> None:
+    pending = execution_of(_granted(), "a")
+    claim = _claim(pending)
+    made = NOW + timedelta(hours=1)
+
+    assert claims.made_at(_with_meta(claim, creation_timestamp=made), now=NOW) == made
+    assert claims.made_at(claim, now=made) == NOW
+    assert claims.made_at(pending, now=made) == made
+
+
 def test_an_execution_whose_token_is_held_may_be_claimed() -> None:
     workflow = _granted()
 

@@ -231,6 +231,19 @@ def test_nothing_goes_in_the_second_of_the_start_since_stamps_are_whole_seconds(
     assert crowd.told == []
 
 
+def test_a_clock_that_is_behind_that_of_the_api_server_holds_nothing_up() -> None:
+    async def story() -> Crowd:
+        crowd = web(1)
+        started = virtual_clock().now() + timedelta(hours=1)
+        crowd.ready_s = 0
+        crowd.put(POD, pod("web-0"))
+        with pytest.raises(RefusedError, match="new-1 to be ready"):
+            await deletion(crowd).restart_pod(SELECTED, "shop", started=started)
+        return crowd
+
+    assert run(story()).told == ["uid-web-0"]
+
+
 def test_the_broken_go_first_and_hold_nobody_up() -> None:
     crowd = web()
     crowd.put(POD, pod("web-2", ready=False))
