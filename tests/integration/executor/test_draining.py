@@ -16,6 +16,7 @@ from shared.api.enums import ErrorType
 from shared.api.groups import POD, POD_DISRUPTION_BUDGET
 from shared.clock import SystemClock
 from shared.kube.client import ApiCluster
+from shared.kube.errors import NamespaceTerminatingError
 from tests.support.homes import (
     Home,
     bare,
@@ -189,6 +190,22 @@ async def test_what_would_be_lost_goes_only_when_allowed_and_a_killed_run_is_gon
     assert 0 < left < 61
     assert output(done).startswith("evicted ")
     assert await home.pods() == []
+
+
+async def test_in_a_namespace_that_is_being_ended_nobody_is_evicted(
+    api: ApiCluster, kubectl: Kubectl
+) -> None:
+    held = bare("web", node="nowhere")
+    held["metadata"]["finalizers"] = ["example.org/held"]
+    made = await api.create(POD, held, namespace=kubectl.namespace)
+    kubectl.ok("delete", "namespace", kubectl.namespace, "--wait=false")
+
+    with pytest.raises(NamespaceTerminatingError):
+        await api.evict(
+            "web", uid=made["metadata"]["uid"], namespace=kubectl.namespace, grace_s=None
+        )
+
+    kubectl.ok("patch", "pod", "web", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
 
 
 async def killed_on_the_way(api: ApiCluster, home: Home) -> None:
