@@ -30,6 +30,8 @@ from shared.kube.ratelimit import RateLimiter
 
 _PAGE: Final = 500
 _LOG_LINES: Final = 200
+_LONG_LOG_LINES: Final = 20
+"""As many of any length stay below the bytes: container runtimes part lines at 16 KiB."""
 _LOG_BYTES: Final = 1024 * 1024
 """What is read of so many lines at most: a line has no limit of its own."""
 _REQUEST_S: Final = 15.0
@@ -319,19 +321,26 @@ class ApiCluster:
 
     async def logs(self, pod: str, *, namespace: str, container: str, limit_bytes: int) -> str:
         """Return the end of what a container wrote."""
+        written = await self._log(pod, namespace, container, lines=_LOG_LINES)
+        if len(written) >= _LOG_BYTES:
+            # It is the end that is missing: the limit cuts the last lines behind.
+            written = await self._log(pod, namespace, container, lines=_LONG_LOG_LINES)
+        return written[-limit_bytes:].decode(errors="replace")
+
+    async def _log(self, pod: str, namespace: str, container: str, *, lines: int) -> bytes:
         answer = await self._send(
             "GET",
             _path(POD, namespace, pod, "log"),
             query={
                 "container": container,
-                "tailLines": str(_LOG_LINES),
+                "tailLines": str(lines),
                 "limitBytes": str(_LOG_BYTES),
             },
             resource="pods/log",
         )
         if answer.code >= 400:  # noqa: PLR2004 - HTTP
             raise translate(answer.code, answer.body, request=f"logs of pod {pod}")
-        return answer.body[-limit_bytes:].decode(errors="replace")
+        return answer.body
 
     async def watch(
         self, kind: Kind, *, namespace: str = "", name: str = "", resource_version: str = ""
