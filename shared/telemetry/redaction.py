@@ -18,10 +18,11 @@ _SECRET_VALUES: Final = (
     re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]*"),
     # An access key id of AWS.
     re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    # The user part of a connection string.
-    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
+    # The user part of a connection string; some have a password and no user.
+    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
     re.compile(r"(?i)\bbearer\s+[\w.~+/=-]{8,}"),
+    re.compile(r"(?i)(?<=authorization: basic )[\w+/=-]+"),
     re.compile(r"(?i)(?<=password=)[^\s&;,]+"),
     re.compile(r"(?i)(?<=token=)[^\s&;,]+"),
 )

@@ -52,6 +52,8 @@ def test_nothing_is_left_that_a_terminal_would_obey(written: str, shown: str) ->
         ("Authorization: Bearer abcdefgh12345678", "abcdefgh12345678"),
         ("key AKIAABCDEFGHIJKLMNOP used", "AKIAABCDEFGHIJKLMNOP"),
         ("postgres://admin:hunter2@db/orders", "hunter2"),
+        ("redis://:hunter2@cache/0", "hunter2"),
+        ("> Authorization: Basic YWRtaW46aHVudGVyMg==", "YWRtaW46aHVudGVyMg"),
         ("login password=hunter2 ok", "hunter2"),
         ("\x1b[1mtoken=\x1b[0mabcdef", "abcdef"),
         ("eyJhbGciOiJI.eyJzdWIiOiIx.c2ln", "eyJzdWIiOiIx"),
