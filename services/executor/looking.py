@@ -16,7 +16,7 @@ from shared.api.results import CustomResult, StepResult
 from shared.clock import Clock
 from shared.effects.targets import DIAGNOSABLE
 from shared.kube.port import Object, TargetCluster
-from shared.kube.selectors import labels_query
+from shared.kube.selectors import pods_query
 
 _STOPPED: Final = "cancelled while waiting; nothing was to be changed"
 
@@ -68,10 +68,7 @@ class Looking:
     async def _pods(self, address: Address, live: Object) -> list[Object]:
         if address.kind == POD:
             return [live]
-        labels = (live["spec"].get("selector") or {}).get("matchLabels") or {}
-        if not labels:
-            return []
         listing = await self._cluster.list(
-            POD, namespace=address.namespace, label_selector=labels_query(labels)
+            POD, namespace=address.namespace, label_selector=pods_query(live)
         )
         return listing.items
