@@ -41,8 +41,10 @@ _USER: Final = 65532
 _KEPT_S: Final = 300
 _GRACE_S: Final = 30
 """Seconds that a pod gets to end, at most: a step that is cancelled waits for it."""
-_REQUESTS: Final = {"cpu": "50m", "memory": "64Mi"}
-_LIMITS: Final = {"cpu": "200m", "memory": "256Mi"}
+_RESOURCES: Final = {
+    "requests": {"cpu": "50m", "memory": "64Mi"},
+    "limits": {"cpu": "200m", "memory": "256Mi"},
+}
 _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
@@ -166,13 +168,17 @@ def _pod(spec: Mapping[str, Any], environment: Mapping[str, str]) -> Object:
         },
     }
     done.pop("serviceAccount", None)
+    # What is said of the pod as a whole, its containers have to keep to.
+    filled_in = {} if spec.get("resources") else _RESOURCES
     for field in ("initContainers", "containers"):
         if spec.get(field):
-            done[field] = [_container(each, environment) for each in spec[field]]
+            done[field] = [_container(each, environment, filled_in) for each in spec[field]]
     return done
 
 
-def _container(container: Mapping[str, Any], environment: Mapping[str, str]) -> Object:
+def _container(
+    container: Mapping[str, Any], environment: Mapping[str, str], filled_in: Object
+) -> Object:
     context = container.get("securityContext") or {}
     resources = container.get("resources") or {}
     capabilities = {**(context.get("capabilities") or {}), "drop": ["ALL"]}
@@ -181,7 +187,7 @@ def _container(container: Mapping[str, Any], environment: Mapping[str, str]) -> 
         "env": [*(container.get("env") or []), *_variables(environment)],
         "resources": resources
         if resources.get("limits") or resources.get("requests")
-        else {**resources, "requests": _REQUESTS, "limits": _LIMITS},
+        else {**resources, **filled_in},
         "securityContext": {
             **context,
             "allowPrivilegeEscalation": False,

@@ -135,6 +135,14 @@ def test_what_a_template_says_stays() -> None:
     assert pod["containers"][0]["securityContext"]["runAsUser"] == 1000
 
 
+def test_what_a_pod_may_use_in_all_is_not_exceeded_by_what_is_filled_in() -> None:
+    job = _failover(pod_template(resources={"limits": {"memory": "64Mi"}}))
+
+    (container,) = containers_of(job)
+    assert job["spec"]["template"]["spec"]["resources"] == {"limits": {"memory": "64Mi"}}
+    assert not container.get("resources")
+
+
 def test_every_container_is_told_who_asks_and_for_what() -> None:
     template = pod_template(initContainers=[{"name": "before", "image": "i"}])
     template["template"]["spec"]["containers"][0]["env"] = [{"name": "OWN", "value": "kept"}]
