@@ -120,7 +120,11 @@ class JobRunner:
         try:
             done = await self._until_ended(job, judged)
         except RefusedError as error:
-            raise await self._explained(uid, error) from error
+            explained = await self._explained(uid, error)
+            done_after_all = await self._completed(judged)
+            if done_after_all is None:
+                raise explained from error
+            done = done_after_all
         warning = await self._read_log(jobs.picked(await self._pods(uid)))
         result = msgspec.structs.replace(
             done.result,
@@ -262,6 +266,17 @@ class JobRunner:
         if left:
             parts.append(left)
         return RefusedError(error.error, "; ".join(parts)[:_MAX_MESSAGE], reason=error.reason)
+
+    async def _completed(self, judge: Callable[[Object | None], Verdict]) -> Done | None:
+        """Return the outcome of a Job that completed before it could be stopped."""
+        address = self._address
+        try:
+            verdict = judge(
+                await self._cluster.read(JOB, address.name, namespace=address.namespace)
+            )
+        except MendflowError:
+            return None
+        return verdict if isinstance(verdict, Done) else None
 
     async def _end(self, uid: str) -> str:
         """Delete the Job unless it has ended, and return what still runs of it, or nothing."""

@@ -56,6 +56,7 @@ class JobCluster(LittleCluster):
         Under `load` they are refused.
         """
         self.on_created: Callable[[], object] = lambda: None
+        self.on_logs: Callable[[], object] = lambda: None
         self.on_lost: Callable[[], object] = lambda: None
         self.refusing: MendflowError | None = None
         """What deletions are answered with."""
@@ -122,6 +123,7 @@ class JobCluster(LittleCluster):
     async def logs(self, pod: str, *, namespace: str, container: str, limit_bytes: int) -> str:
         """Return what was written."""
         del pod, namespace, container
+        self.on_logs()
         if isinstance(self.written, MendflowError):
             raise self.written
         return self.written[-limit_bytes:]
@@ -481,6 +483,20 @@ def test_a_job_that_may_not_be_deleted_is_told() -> None:
         error = await _refused(stage.runner(seconds=5).run(FAILOVER, Action.FAILOVER_DATABASE))
 
         assert str(error).endswith("it could not be stopped: delete jobs: no")
+
+    _in(scenario)
+
+
+def test_a_job_that_completes_before_it_could_be_stopped_is_complete() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.cluster.pods = [pod("p", "Running", main={"running": {}})]
+        stage.cluster.on_logs = lambda: stage.cluster.end("Complete")
+
+        late = await stage.runner(seconds=5).run(FAILOVER, Action.FAILOVER_DATABASE)
+
+        assert late.done.result.success
+        assert late.logs == "all is well"
+        assert await stage.cluster.read(JOB, NAME) is not None
 
     _in(scenario)
 
