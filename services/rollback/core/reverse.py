@@ -8,12 +8,12 @@ from typing import Final
 
 import msgspec
 
+from services.rollback.core.foundations import foundations
 from services.rollback.core.undo import without_undo
 from shared.api.enums import ErrorType, RollbackPhase, RollbackType, StepPhase
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Rollback, RollbackStep, StepStatus
-from shared.workflow.definition import definition_of, steps_of
-from shared.workflow.graph import dependencies
+from shared.workflow.definition import steps_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,10 +54,10 @@ def by_strategy(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
 def undo_order(workflow: WorkflowExecution) -> list[StepStatus]:
     """Return the steps whose change was made, in the order of undoing.
 
-    Of all steps that no other one left depends on, the one that completed last is next. One
+    Of all steps that no other one left was built on, the one that completed last is next. One
     that failed its postconditions is among them: its execution completed.
     """
-    needs = _all_needs(workflow)
+    needs = foundations(workflow)
     left = {step.name: step for step in workflow.status.steps if _was_changed(step)}
     order: list[StepStatus] = []
     while left:
@@ -66,16 +66,6 @@ def undo_order(workflow: WorkflowExecution) -> list[StepStatus]:
         latest = max(free, key=lambda step: (step.completion_time or _EPOCH, step.step_number))
         order.append(left.pop(latest.name))
     return order
-
-
-def _all_needs(workflow: WorkflowExecution) -> dict[str, frozenset[str]]:
-    """Return what each step depends on, directly or not."""
-    direct, plan = dependencies(definition_of(workflow)), workflow.status.execution_plan
-    found: dict[str, frozenset[str]] = {}
-    for name in plan.order if plan else ():
-        needs = direct.get(name, ())
-        found[name] = frozenset(needs).union(*(found.get(need, frozenset()) for need in needs))
-    return found
 
 
 def _was_changed(step: StepStatus) -> bool:

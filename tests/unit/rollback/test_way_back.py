@@ -6,9 +6,17 @@ import msgspec
 
 from services.rollback.core import trigger
 from services.rollback.core.reverse import undo_order
-from shared.api.enums import Control, ErrorType, Phase, RollbackStepPhase, RollbackType, StepPhase
+from shared.api.enums import (
+    Control,
+    ErrorType,
+    Phase,
+    RollbackStepPhase,
+    RollbackType,
+    SecondaryMode,
+    StepPhase,
+)
 from shared.api.parameters import Parameters, RestartDeployment
-from shared.api.workflow_spec import Step
+from shared.api.workflow_spec import Secondary, Step
 from tests.support.builders import NOW, by_name, notify_step, scale_step, with_steps
 from tests.support.undoing import (
     INVERSE,
@@ -179,3 +187,41 @@ def test_strategies_are_noted() -> None:
     for strategy in RollbackType:
         way = Way(failed_diamond(strategy)).go()
         assert rollback_of(way.workflow).strategy is strategy
+
+
+def test_what_ran_since_a_fallback_stood_in_is_undone_before_it_whatever_the_clocks_say() -> None:
+    relation = Secondary(primary="p", mode=SecondaryMode.IF_PRIMARY_FAILS)
+    chained = Secondary(primary="f", mode=SecondaryMode.IF_PRIMARY_FAILS)
+    steps = [
+        scale_step("p"),
+        scale_step("x", needs=["p"]),
+        scale_step("y", needs=["x"]),
+        msgspec.structs.replace(scale_step("f"), secondary=relation),
+        msgspec.structs.replace(scale_step("g"), secondary=chained),
+    ]
+    workflow = with_steps(failed_after(*steps), {"p": StepPhase.FAILED, "f": StepPhase.FAILED})
+
+    # The steps complete in the order of the list: by its clock, g did so after x and y.
+    assert [step.name for step in undo_order(workflow)] == ["y", "x", "g"]
+
+
+def test_fallbacks_that_are_built_on_each_others_dependents_have_an_order_all_the_same() -> None:
+    def fallback(name: str, primary: str, needs: list[str]) -> Step:
+        relation = Secondary(primary=primary, mode=SecondaryMode.IF_PRIMARY_FAILS)
+        return msgspec.structs.replace(scale_step(name, needs=needs), secondary=relation)
+
+    steps = [
+        scale_step("p"),
+        scale_step("q"),
+        scale_step("x", needs=["p"]),
+        scale_step("y", needs=["q"]),
+        fallback("x-last", "q", ["x"]),
+        fallback("y-last", "p", ["y"]),
+    ]
+    workflow = with_steps(failed_after(*steps), {"p": StepPhase.FAILED, "q": StepPhase.FAILED})
+
+    order = [step.name for step in undo_order(workflow)]
+
+    assert sorted(order) == ["x", "x-last", "y", "y-last"]
+    assert order.index("x-last") < order.index("x")
+    assert order.index("y-last") < order.index("y")
