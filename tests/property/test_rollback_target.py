@@ -42,14 +42,14 @@ def half_done(draw: st.DrawFn) -> tuple[WorkflowExecution, str]:
 @given(half_done())
 def test_exactly_what_comes_after_the_step_is_undone(case: tuple[WorkflowExecution, str]) -> None:
     workflow, to = case
-    whole = [step.name for step in undo_order(workflow)]
+    whole = [step.name for step in undo_order(workflow, {})]
 
-    rollback = begin(workflow, now=NOW, to=to)
+    rollback = begin(workflow, {}, now=NOW, to=to)
 
     undone = [step.name for step in rollback.steps]
     assert undone + rollback.kept == whole
     assert rollback.kept[0] == to
-    assert [step.name for step in begin(workflow, now=NOW).steps] == whole
+    assert [step.name for step in begin(workflow, {}, now=NOW).steps] == whole
 
 
 @given(half_done())
@@ -59,7 +59,7 @@ def test_nothing_that_is_kept_is_built_on_what_is_undone(
     workflow, to = case
     graph = build_graph(workflow.spec.workflow_definition)
 
-    rollback = begin(workflow, now=NOW, to=to)
+    rollback = begin(workflow, {}, now=NOW, to=to)
 
     undone = {step.name for step in rollback.steps}
     for name in rollback.kept:

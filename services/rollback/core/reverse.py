@@ -9,8 +9,16 @@ from typing import Final
 import msgspec
 
 from services.rollback.core.foundations import foundations
-from services.rollback.core.undo import without_undo
-from shared.api.enums import ErrorType, RollbackPhase, RollbackType, StepPhase
+from services.rollback.core.undo import Executions, attempts_of, without_undo
+from shared.api.enums import (
+    ErrorType,
+    ExecutionKind,
+    ExecutionPhase,
+    RollbackPhase,
+    RollbackType,
+    StepPhase,
+)
+from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Rollback, RollbackStep, StepStatus
 from shared.workflow.definition import steps_of
@@ -18,16 +26,19 @@ from shared.workflow.definition import steps_of
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def begin(workflow: WorkflowExecution, *, now: datetime, to: str = "") -> Rollback:
+def begin(
+    workflow: WorkflowExecution, executions: Executions, *, now: datetime, to: str = ""
+) -> Rollback:
     """Return a running rollback that lists every step to undo, last one first.
 
     Args:
         workflow: as it stands.
+        executions: all of the workflow, by name.
         now: when it begins.
         to: a completed step that is left as it is, with all whose undo would come after its
             own; empty to undo everything.
     """
-    order = undo_order(workflow)
+    order = undo_order(workflow, executions)
     count = [step.name for step in order].index(to) if to else len(order)
     return Rollback(
         phase=RollbackPhase.RUNNING,
@@ -39,7 +50,7 @@ def begin(workflow: WorkflowExecution, *, now: datetime, to: str = "") -> Rollba
     )
 
 
-def by_strategy(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
+def by_strategy(workflow: WorkflowExecution, executions: Executions, *, now: datetime) -> Rollback:
     """Return the way back of a workflow that was stopped, as its strategy says."""
     strategy = workflow.spec.rollback_strategy.type
     match strategy:
@@ -48,28 +59,51 @@ def by_strategy(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
         case RollbackType.MANUAL:
             return Rollback(phase=RollbackPhase.AWAITING_TRIGGER, strategy=strategy)
         case RollbackType.AUTOMATIC:
-            return begin(workflow, now=now)
+            return begin(workflow, executions, now=now)
 
 
-def undo_order(workflow: WorkflowExecution) -> list[StepStatus]:
+def undo_order(workflow: WorkflowExecution, executions: Executions) -> list[StepStatus]:
     """Return the steps whose change was made, in the order of undoing.
 
     Of all steps that no other one left was built on, the one that completed last is next. One
-    that failed its postconditions is among them: its execution completed.
+    that has not ended well is among them if an execution of it completed.
     """
     needs = foundations(workflow)
-    left = {step.name: step for step in workflow.status.steps if _was_changed(step)}
+    left = {
+        step.name: step
+        for step in workflow.status.steps
+        if _was_changed(step) or _completed(workflow, step, executions)
+    }
+    ended = {name: _end_of(workflow, step, executions) for name, step in left.items()}
     order: list[StepStatus] = []
     while left:
         needed = frozenset[str]().union(*(needs.get(name, frozenset()) for name in left))
         free = [step for name, step in left.items() if name not in needed]
-        latest = max(free, key=lambda step: (step.completion_time or _EPOCH, step.step_number))
+        latest = max(free, key=lambda step: (ended[step.name], step.step_number))
         order.append(left.pop(latest.name))
     return order
 
 
 def _was_changed(step: StepStatus) -> bool:
     return step.phase is StepPhase.COMPLETED or step.error_type is ErrorType.POSTCONDITION_FAILED
+
+
+def _completed(
+    workflow: WorkflowExecution, step: StepStatus, executions: Executions
+) -> list[KubernetesExecution]:
+    """Return the attempts of a step that reached their goal, whatever was said of it since."""
+    return [
+        execution
+        for kind in (ExecutionKind.FORWARD, ExecutionKind.SETTLE)
+        for execution in attempts_of(workflow, step, executions, kind=kind)
+        if execution is not None and execution.status.phase is ExecutionPhase.COMPLETED
+    ]
+
+
+def _end_of(workflow: WorkflowExecution, step: StepStatus, executions: Executions) -> datetime:
+    times = [each.status.completion_time for each in _completed(workflow, step, executions)]
+    known = (time for time in (step.completion_time, *times) if time is not None)
+    return max(known, default=_EPOCH)
 
 
 def _listed(workflow: WorkflowExecution, step: StepStatus) -> RollbackStep:

@@ -150,20 +150,20 @@ def _moved(
     if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
         return advance(workflow, rollback, executions, now=now, bounds=bounds, safety=safety)
     if rollback_is_due(workflow):
-        return _started(workflow, now=now)
+        return _started(workflow, executions, now=now)
     if rollback_is_asked(workflow):
-        return reverse.begin(workflow, now=now, to=_target(workflow))
-    return reverse.begin(workflow, now=now) if _is_automatic(workflow) else None
+        return reverse.begin(workflow, executions, now=now, to=_target(workflow))
+    return reverse.begin(workflow, executions, now=now) if _is_automatic(workflow) else None
 
 
-def _started(workflow: WorkflowExecution, *, now: datetime) -> Rollback:
+def _started(workflow: WorkflowExecution, executions: Executions, *, now: datetime) -> Rollback:
     """Return the way back of a workflow that was stopped: as asked for, else by strategy."""
     if _is_asked(workflow):
-        return reverse.begin(workflow, now=now, to=_target(workflow))
+        return reverse.begin(workflow, executions, now=now, to=_target(workflow))
     if _has_no_execution(workflow):
         strategy = workflow.spec.rollback_strategy.type
         return Rollback(phase=RollbackPhase.AWAITING_TRIGGER, strategy=strategy)
-    return reverse.by_strategy(workflow, now=now)
+    return reverse.by_strategy(workflow, executions, now=now)
 
 
 def _is_automatic(workflow: WorkflowExecution) -> bool:

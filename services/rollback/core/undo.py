@@ -6,7 +6,13 @@ import msgspec
 
 from services.rollback.core.drift import on_drift_of
 from services.rollback.core.inverse import combined
-from shared.api.enums import Action, ExecutionKind, OnDrift, RollbackStepPhase
+from shared.api.enums import (
+    Action,
+    ExecutionKind,
+    ExecutionPhase,
+    OnDrift,
+    RollbackStepPhase,
+)
 from shared.api.execution import KubernetesExecution, RollbackOf
 from shared.api.meta import NamedRef
 from shared.api.parameters import Parameters
@@ -50,13 +56,26 @@ def undo_of(workflow: WorkflowExecution, name: str, executions: Executions) -> U
     """
     spec = steps_of(workflow)[name]
     step = next(each for each in workflow.status.steps if each.name == name)
-    attempts = [
-        executions.get(name_of(workflow, name, attempt, ExecutionKind.FORWARD))
-        for attempt in range(1, step.attempts + 1)
-    ]
     if spec.rollback is not None:
         return _explicit(workflow, step, spec.rollback)
+    attempts = attempts_of(workflow, step, executions)
+    while attempts and _did_nothing(attempts[-1]):
+        attempts.pop()
     return _captured(spec, attempts, on_drift_of(workflow, spec))
+
+
+def attempts_of(
+    workflow: WorkflowExecution,
+    step: StepStatus,
+    executions: Executions,
+    *,
+    kind: ExecutionKind = ExecutionKind.FORWARD,
+) -> list[KubernetesExecution | None]:
+    """Return the execution of each attempt of a step, in order; None for one that is not there."""
+    return [
+        executions.get(name_of(workflow, step.name, attempt, kind))
+        for attempt in range(1, step.attempts + 1)
+    ]
 
 
 def without_undo(step: StepStatus, spec: Step | None) -> NoUndo | None:
@@ -128,6 +147,19 @@ def _captured(
             on_drift=on_drift,
         ),
     )
+
+
+def _did_nothing(attempt: KubernetesExecution | None) -> bool:
+    """Return whether it is known that an attempt ended before it changed anything.
+
+    Whoever took it over from an executor that died may not have learned what that one did.
+    """
+    if attempt is None or attempt.status.phase is ExecutionPhase.COMPLETED:
+        return False
+    status = attempt.status
+    if status.rollback_information is None:
+        return True
+    return not status.effects and status.claim_fence <= 1
 
 
 def _skipped(reason: str, message: str) -> NoUndo:

@@ -67,7 +67,7 @@ def test_a_step_that_failed_its_postconditions_is_undone_first() -> None:
     ]
     status = msgspec.structs.replace(workflow.status, steps=steps)
 
-    order = [step.name for step in undo_order(msgspec.structs.replace(workflow, status=status))]
+    order = [step.name for step in undo_order(msgspec.structs.replace(workflow, status=status), {})]
 
     assert order == ["d", "c", "b", "a"]
 
@@ -202,7 +202,7 @@ def test_what_ran_since_a_fallback_stood_in_is_undone_before_it_whatever_the_clo
     workflow = with_steps(failed_after(*steps), {"p": StepPhase.FAILED, "f": StepPhase.FAILED})
 
     # The steps complete in the order of the list: by its clock, g did so after x and y.
-    assert [step.name for step in undo_order(workflow)] == ["y", "x", "g"]
+    assert [step.name for step in undo_order(workflow, {})] == ["y", "x", "g"]
 
 
 def test_fallbacks_that_are_built_on_each_others_dependents_have_an_order_all_the_same() -> None:
@@ -220,7 +220,7 @@ def test_fallbacks_that_are_built_on_each_others_dependents_have_an_order_all_th
     ]
     workflow = with_steps(failed_after(*steps), {"p": StepPhase.FAILED, "q": StepPhase.FAILED})
 
-    order = [step.name for step in undo_order(workflow)]
+    order = [step.name for step in undo_order(workflow, {})]
 
     assert sorted(order) == ["x", "x-last", "y", "y-last"]
     assert order.index("x-last") < order.index("x")
