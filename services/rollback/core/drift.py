@@ -21,6 +21,8 @@ from shared.workflow.undone import DRIFTED, UNDECIDED
 
 _MAX_MESSAGE: Final = 256
 _MAX_ANSWER: Final = 16
+_MAX_SHOWN: Final = 40
+"""Of an answer whose characters have to be spelled out."""
 _HOW: Final = "; to decide, set the annotation "
 _ANSWERS: Final = {"force": OnDrift.FORCE, "skip": OnDrift.SKIP}
 
@@ -104,7 +106,7 @@ def _decided(
 
 def _question(step: str, why: str, answer: str, ends: datetime | None) -> str:
     by = f" by {ends:%H:%M:%S}Z" if ends else ""
-    wrong = f", not {answer[:_MAX_ANSWER]!r}" if answer else ""
+    wrong = f", not {repr(answer[:_MAX_ANSWER])[:_MAX_SHOWN]}" if answer else ""
     how = f"{_HOW}{ON_DRIFT_ANNOTATIONS}{step} to force or skip{by}{wrong}"
     return f"{why[: _MAX_MESSAGE - len(how)]}{how}"
 

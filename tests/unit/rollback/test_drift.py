@@ -115,6 +115,23 @@ def test_an_answer_that_is_none_is_told_and_asked_again() -> None:
     assert answer(back, "force").go().undone == ["b", "b", "a"]
 
 
+@pytest.mark.parametrize("said", ["\U000e0001" * 20, "\x00" * 20, "'\"" * 20, "x" * 5000])
+def test_rubbish_of_any_kind_fits_beside_the_question(said: str) -> None:
+    name = "b" * 40
+    asking = msgspec.structs.replace(scale_step(name), on_drift=OnDrift.ASK)
+    workflow = failed_after(asking)
+    meta = msgspec.structs.replace(
+        workflow.metadata, annotations={f"kubernaut.io/on-drift.{name}": said}
+    )
+    workflow = msgspec.structs.replace(workflow, metadata=meta)
+
+    back = Way(workflow, bounds=BOUNDS, drifts=lambda _: True).go()
+
+    message = undo_step(back.workflow, name).message
+    assert len(message) <= 256
+    assert f"kubernaut.io/on-drift.{name} to force or skip" in message
+
+
 def test_a_message_that_is_long_does_not_hide_the_question() -> None:
     back = way()
     back.go()
