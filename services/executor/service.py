@@ -10,7 +10,7 @@ from typing import Final
 
 from services.executor.carrying_out import CarryingOut
 from services.executor.claiming import Claiming, Held
-from services.executor.core import claims
+from services.executor.core import claims, results
 from services.executor.holders import Holders
 from shared.api.enums import TERMINAL_EXECUTION_PHASES
 from shared.api.execution import ExecutionStatus, KubernetesExecution
@@ -135,6 +135,8 @@ class Executor:
         if refusal is not None or workflow is None:
             if refusal == claims.FOREIGN and workflow is not None:
                 self._say_foreign(execution, workflow)
+            if refusal == claims.UNGRANTED and gone:
+                await self._end_left_behind(execution)
             return Ack(note=refusal or "workflow gone")
         try:
             claim = await self._claiming.claim(execution)
@@ -156,6 +158,17 @@ class Executor:
             reason="OwnerReferenceFailed",
             message=f"KubernetesExecution {name} was not made for this workflow; it is ignored",
         )
+
+    async def _end_left_behind(self, execution: KubernetesExecution) -> None:
+        """End what nobody may go on with any more: as long as it runs it holds its target."""
+        context, holder = self._context, execution.status.claimed_by
+        status = results.left_behind(execution, holder=holder, now=context.clock.now())
+        try:
+            ended = await context.executions.write_status(execution, status)
+        except (ConflictError, NotFoundError):
+            return
+        context.log.info("claim given up", execution=execution.metadata.name, holder=holder)
+        await context.publisher.execution_fact(ended, Fact.FINISHED)
 
     def _look_when_free(self, execution: KubernetesExecution, held: Held) -> None:
         """See to it that one task waits for the holder; the walk is the net below it."""

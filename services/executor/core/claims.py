@@ -12,6 +12,7 @@ from shared.api.workflow import WorkflowExecution
 from shared.workflow.executions import name_of
 
 FOREIGN: Final = "it was not made for its workflow"
+UNGRANTED: Final = "its token is not held"
 
 
 def refusal(
@@ -28,7 +29,7 @@ def refusal(
         return "its workflow is gone"
     if not _is_made_for(workflow, execution):
         return FOREIGN
-    return None if _token_is_held(execution, workflow) else "its token is not held"
+    return None if _token_is_held(execution, workflow) else UNGRANTED
 
 
 def claimed(

@@ -6,7 +6,7 @@ import msgspec
 
 from services.executor.core.blocked import with_condition
 from services.executor.core.changes import RefusedError, is_satisfied
-from shared.api.enums import ExecutionPhase
+from shared.api.enums import ErrorType, ExecutionPhase
 from shared.api.execution import (
     AffectedResource,
     CapturedInverse,
@@ -54,6 +54,13 @@ def failed(claim: KubernetesExecution, error: RefusedError, *, now: datetime) ->
         reason=error.reason,
     )
     return _ended(claim, ExecutionPhase.FAILED, outcome, message=message, now=now)
+
+
+def left_behind(claim: KubernetesExecution, *, holder: str, now: datetime) -> ExecutionStatus:
+    """Return the status of an execution that its workflow gave up, as did whoever held it."""
+    message = f"{holder} gave it up, and its workflow went on without it"
+    lost = RefusedError(ErrorType.UNKNOWN_ERROR, message, reason="LeftBehind")
+    return failed(claim, lost, now=now)
 
 
 def with_job(status: ExecutionStatus, *, name: str, logs: str) -> ExecutionStatus:
