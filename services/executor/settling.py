@@ -49,8 +49,8 @@ class Settling:
             match judge(live):
                 case Done() as done:
                     return done
-                case Broken(error=error, message=message):
-                    raise RefusedError(error, message)
+                case Broken(error=error, message=message, reason=reason):
+                    raise RefusedError(error, message, reason=reason)
                 case NotYet(message=message):
                     progress = message
             if self._stop.asked:

@@ -11,6 +11,7 @@ from services.rollback.announcing import Announcer
 from services.rollback.core import trigger
 from services.rollback.core.bounds import Bounds
 from services.rollback.core.guarding import Safety
+from services.rollback.core.repeating import can_be_repeated
 from shared.api.enums import TERMINAL_PHASES, Phase
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
@@ -66,23 +67,30 @@ class Rollback:
         view = await context.workflows.fetch(key.namespace, key.name)
         if view is None or view.workflow.metadata.uid != key.uid:
             return GONE
-        if not trigger.may_move(view.workflow):
+        read = view.workflow
+        if not trigger.may_move(read):
             return Ack(note="nothing to undo")
         bounds = self._bounds()
-        executions = await self._read_in_time(view.workflow, bounds)
-        safety = await self._asked(view.workflow, executions, bounds)
+        executions = await self._read_in_time(read, bounds)
+        safety = await self._asked(read, executions, bounds)
 
         def moved(workflow: WorkflowExecution) -> WorkflowStatus | None:
-            now = context.clock.now()
-            return trigger.decide(workflow, executions, now=now, bounds=bounds, safety=safety)
+            return trigger.decide(
+                workflow,
+                executions,
+                now=context.clock.now(),
+                bounds=bounds,
+                safety=safety,
+                fresh=workflow.metadata.resource_version == read.metadata.resource_version,
+            )
 
         saved = await context.workflows.update(key.namespace, key.name, key.uid, moved, view=view)
         if saved is None:
             return GONE
         await self._wake(saved, executions, bounds)
         waiting = await self._carry_out(saved, executions, bounds)
-        await self._announcer.announce(view.workflow, saved)
-        changed = saved.status.rollback != view.workflow.status.rollback
+        await self._announcer.announce(read, saved)
+        changed = saved.status.rollback != read.status.rollback
         return None if changed and not waiting else Ack(note=str(saved.status.phase))
 
     async def _read_in_time(
@@ -144,7 +152,10 @@ class Rollback:
         executions: dict[ExecutionName, KubernetesExecution],
         bounds: Bounds,
     ) -> bool:
-        """Create and drive the undo that holds the token; return whether one is in flight."""
+        """Create and drive the undo that holds the token; return whether to wait for it.
+
+        One that was just created is not waited for before it is noted that it was.
+        """
         wanted = trigger.wanted_execution(workflow, executions, bounds=bounds)
         if wanted is None:
             return False
@@ -153,7 +164,7 @@ class Rollback:
         if execution is None or execution.is_terminal:
             return False
         await self._context.publisher.command(execution)
-        return True
+        return found is not None or can_be_repeated(execution)
 
     async def _create(
         self, workflow: WorkflowExecution, wanted: KubernetesExecution

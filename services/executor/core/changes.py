@@ -74,6 +74,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
     error: ErrorType
     message: str
+    reason: str = "ActionFailed"
 
 
 Verdict = Done | NotYet | Broken

@@ -60,7 +60,7 @@ def has_ended(job: Object) -> bool:
 def judge(job: Object | None, *, uid: str, action: Action) -> Verdict:
     """Say how the Job of that uid stands; None is for one that is not there."""
     if job is None or job["metadata"]["uid"] != uid:
-        return Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE)
+        return Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE, reason="Unknown")
     conditions = _true_conditions(job)
     if "Complete" in conditions:
         output = f"Job {job['metadata']['name']} is complete"
@@ -69,7 +69,7 @@ def judge(job: Object | None, *, uid: str, action: Action) -> Verdict:
     if "Failed" in conditions:
         return _failed(conditions["Failed"])
     if job["metadata"].get("deletionTimestamp"):
-        return Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE)
+        return Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE, reason="Unknown")
     if (job.get("spec") or {}).get("suspend"):
         return NotYet(message="it is suspended")
     active = (job.get("status") or {}).get("active")

@@ -13,6 +13,7 @@ import msgspec
 from services.rollback.core import drift
 from services.rollback.core.bounds import GRACE, Bounds, deadline_of, retry_time, whole_time
 from services.rollback.core.guarding import Safety, guarded
+from services.rollback.core.repeating import UNKNOWN, can_be_repeated, lost_end
 from services.rollback.core.undo import Executions, NoUndo, undo_of
 from shared.api.enums import (
     ErrorType,
@@ -50,6 +51,7 @@ def advance(
     now: datetime,
     bounds: Bounds,
     safety: Safety | None = None,
+    fresh: bool = True,
 ) -> Rollback:
     """Return the rollback with ended undos recorded and the next one given its token.
 
@@ -61,9 +63,11 @@ def advance(
         bounds: how often and how long an undo is tried.
         safety: what the safety policies said of the tries that may begin; one that nobody
             asked about does not. None where nobody asks.
+        fresh: whether the executions were read after this version of the workflow.
     """
     observed = [
-        _observed(workflow, step, executions, now=now, bounds=bounds) for step in rollback.steps
+        _observed(workflow, step, executions, now=now, bounds=bounds, fresh=fresh)
+        for step in rollback.steps
     ]
     longest = whole_time(workflow, rollback, bounds)
     steps = drift.decided(workflow, observed, now=now, longest=longest)
@@ -124,16 +128,18 @@ def _observed(
     *,
     now: datetime,
     bounds: Bounds,
+    fresh: bool,
 ) -> RollbackStep:
     if step.phase is not RollbackStepPhase.RUNNING:
         return step
     found = execution_of(workflow, step, executions)
+    lost = lost_end(workflow, step, executions) if found is None and fresh else None
+    if lost is not None:
+        return _ended(step, lost.phase, lost.reason, lost.message)
+    if found is not None and (found.is_terminal or not can_be_repeated(found)):
+        step = msgspec.structs.replace(step, execution_ref=_ref_of(found))
     if found is None or not found.is_terminal:
         return _overdue(workflow, step, executions, now=now, bounds=bounds)
-    ref = NamedRef(
-        name=found.metadata.name, namespace=found.metadata.namespace, uid=found.metadata.uid
-    )
-    step = msgspec.structs.replace(step, execution_ref=ref)
     match found.status.phase:
         case ExecutionPhase.COMPLETED:
             return _ended(step, RollbackStepPhase.COMPLETED, _reason(found), found.status.message)
@@ -178,7 +184,8 @@ def _failed(
     results = found.status.execution_results
     error = (results.error_type if results else None) or ErrorType.UNKNOWN_ERROR
     why = why or str(error)
-    if error in _PERMANENT or step.attempt >= attempts:
+    lost = reason == UNKNOWN and not can_be_repeated(found)
+    if lost or error in _PERMANENT or step.attempt >= attempts:
         message = f"after {step.attempt} attempts: {why}" if step.attempt > 1 else why
         return _ended(step, RollbackStepPhase.FAILED, reason, message)
     due = retry_time(step.attempt, ended=found.status.completion_time or now)
@@ -239,6 +246,11 @@ def _ended(step: RollbackStep, phase: RollbackStepPhase, reason: str, message: s
         message=message[:_MAX_MESSAGE],
         next_attempt_time=None,
     )
+
+
+def _ref_of(execution: KubernetesExecution) -> NamedRef:
+    meta = execution.metadata
+    return NamedRef(name=meta.name, namespace=meta.namespace, uid=meta.uid)
 
 
 def _reason(execution: KubernetesExecution) -> str:

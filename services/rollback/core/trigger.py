@@ -36,9 +36,20 @@ def decide(
     now: datetime,
     bounds: Bounds = DEFAULTS,
     safety: Safety | None = None,
+    fresh: bool = True,
 ) -> WorkflowStatus | None:
-    """Return the status with the way back moved on, or None when it has nothing to do."""
-    rollback = _moved(workflow, executions, now=now, bounds=bounds, safety=safety)
+    """Return the status with the way back moved on, or None when it has nothing to do.
+
+    Args:
+        workflow: the version that the result will be swapped against.
+        executions: all of the workflow, by name.
+        now: stamp of what begins or ends.
+        bounds: how often and how long an undo is tried.
+        safety: what the safety policies said of the tries that may begin; None where nobody asks.
+        fresh: whether the executions were read after this version of the workflow. One that is
+            missing from an older read may have been created since.
+    """
+    rollback = _moved(workflow, executions, now=now, bounds=bounds, safety=safety, fresh=fresh)
     if rollback is None or rollback == workflow.status.rollback:
         return None
     return msgspec.structs.replace(
@@ -145,10 +156,13 @@ def _moved(
     now: datetime,
     bounds: Bounds,
     safety: Safety | None,
+    fresh: bool,
 ) -> Rollback | None:
     rollback = workflow.status.rollback
     if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
-        return advance(workflow, rollback, executions, now=now, bounds=bounds, safety=safety)
+        return advance(
+            workflow, rollback, executions, now=now, bounds=bounds, safety=safety, fresh=fresh
+        )
     if rollback_is_due(workflow):
         return _started(workflow, executions, now=now)
     if rollback_is_asked(workflow):

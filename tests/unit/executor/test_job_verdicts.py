@@ -51,7 +51,7 @@ def test_a_job_that_is_gone_or_another_one_is_of_unknown_outcome() -> None:
     other = ended(JOB | {"metadata": JOB["metadata"] | {"uid": "other"}}, "Complete")
 
     for job in (None, going, other):
-        assert _judged(job) == Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE)
+        assert _judged(job) == Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE, reason="Unknown")
 
 
 def test_a_job_that_was_deleted_after_its_end_has_ended() -> None:

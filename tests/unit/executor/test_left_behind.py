@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-import structlog
 
 from services.executor.holders import Holders
 from services.executor.service import Executor
@@ -16,17 +15,10 @@ from shared.api.execution import KubernetesExecution
 from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION
 from shared.api.workflow import WorkflowExecution
 from shared.contracts.subjects import Service
-from shared.kube.events import EventRecorder
-from shared.kube.store import ExecutionStore, WorkflowStore
-from shared.limits import Limits, LiveLimits
-from shared.telemetry.metrics import Metrics
-from shared.worker.context import Context
-from shared.worker.publisher import Publisher
-from shared.worker.running import finisher
 from tests.support.builders import NOW, by_name, execution_of, scale_step
-from tests.support.ceilings import NoBus
+from tests.support.contexts import context_over
 from tests.support.undoing import at, failed_after, forward, running, undo_step
-from tests.support.virtual_time import run, virtual_clock
+from tests.support.virtual_time import run
 from tests.unit.executor.little_cluster import LittleCluster, stored
 
 BOUNDS = Bounds(step=timedelta(minutes=5))
@@ -67,27 +59,11 @@ async def looked_at(
     workflow: WorkflowExecution, execution: KubernetesExecution, *, gone: bool
 ) -> KubernetesExecution:
     """Return the execution after an executor looked at it."""
-    cluster, clock, metrics = LittleCluster(), virtual_clock(), Metrics()
+    cluster = LittleCluster()
     cluster.put(WORKFLOW_EXECUTION, stored(workflow))
     cluster.put(KUBERNETES_EXECUTION, stored(execution))
-    executions, bus = ExecutionStore(cluster), NoBus()
-    context = Context(
-        service=Service.EXECUTOR,
-        identity="e",
-        clock=clock,
-        cluster=cluster,
-        bus=bus,
-        workflows=WorkflowStore(cluster, finish=finisher(Service.EXECUTOR, clock, metrics)),
-        executions=executions,
-        publisher=Publisher(bus, clock=clock, service=Service.EXECUTOR, identity="e"),
-        recorder=EventRecorder(cluster, component="e", clock=clock),
-        metrics=metrics,
-        log=structlog.get_logger(),
-        namespace="default",
-        system_namespace="default",
-        resync_s=30,
-        limits=LiveLimits(Limits()),
-    )
+    context = context_over(cluster, Service.EXECUTOR)
+    executions = context.executions
     found = await executions.fetch("default", execution.metadata.name)
     assert found is not None
     await Executor(context, Sees(gone=gone)).carry_out(found)

@@ -1,0 +1,57 @@
+"""The service notes an undo that cannot be repeated as soon as its execution is there."""
+
+import msgspec
+import pytest
+
+from services.rollback.service import Rollback
+from shared.api.actions.jobs import Custom
+from shared.api.enums import RollbackStepPhase
+from shared.api.groups import KUBERNETES_EXECUTION, WORKFLOW_EXECUTION, Kind
+from shared.api.parameters import Parameters
+from shared.api.workflow import WorkflowExecution
+from shared.api.workflow_spec import StepRollback
+from shared.contracts.subjects import Service
+from shared.kube.objects import decoded
+from shared.kube.port import Object
+from shared.worker.keys import WorkflowKey
+from tests.support.builders import scale_step
+from tests.support.contexts import context_over
+from tests.support.undoing import failed_after, forward, undo_step
+from tests.support.virtual_time import run
+from tests.unit.executor.little_cluster import LittleCluster, stored
+
+JOB = StepRollback(action="custom", parameters=Parameters(custom=Custom(custom_command=["./undo"])))
+SCALE = StepRollback(action="scale_deployment", parameters=scale_step("x").parameters)
+
+
+class Naming(LittleCluster):
+    """Gives what is created an identity, as the API server does."""
+
+    async def create(self, kind: Kind, body: Object, *, namespace: str = "") -> Object:
+        """Store what was not there, under an identity of its own."""
+        meta = body["metadata"] | {"uid": f"uid-of-{body['metadata']['name']}"}
+        return await super().create(kind, body | {"metadata": meta}, namespace=namespace)
+
+
+async def looked_at(workflow: WorkflowExecution) -> WorkflowExecution:
+    """Return a stopped workflow after the service looked at it once."""
+    cluster, meta = Naming(), workflow.metadata
+    cluster.put(WORKFLOW_EXECUTION, stored(workflow))
+    for execution in forward(workflow):
+        cluster.put(KUBERNETES_EXECUTION, stored(execution))
+    key = WorkflowKey(namespace=meta.namespace, name=meta.name, uid=meta.uid)
+    await Rollback(context_over(cluster, Service.ROLLBACK)).reconcile(key, [])
+    return decoded(cluster.get(WORKFLOW_EXECUTION, meta.name), WorkflowExecution)
+
+
+@pytest.mark.parametrize(("rollback", "noted"), [(JOB, True), (SCALE, False), (None, False)])
+def test_only_what_leaves_no_mark_is_noted_at_once(
+    rollback: StepRollback | None, noted: bool
+) -> None:
+    step = msgspec.structs.replace(scale_step("a"), rollback=rollback)
+
+    after = undo_step(run(looked_at(failed_after(step))), "a")
+
+    assert after.phase is RollbackStepPhase.RUNNING
+    assert after.execution_ref is not None
+    assert bool(after.execution_ref.uid) is noted
