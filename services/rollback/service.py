@@ -27,8 +27,6 @@ from shared.worker.reconciler import GONE, WorkflowReconciler
 from shared.workflow.executions import is_ours
 
 _FINISHED: Final = frozenset(str(p) for p in TERMINAL_PHASES - {Phase.DEGRADED})
-_MAX_MOVES: Final = 3
-"""Begin, first undo, and one more: enough to reach an execution or the end in one visit."""
 
 
 class Rollback:
@@ -53,13 +51,16 @@ class Rollback:
         self.reconciler.resync_now()
 
     async def reconcile(self, key: WorkflowKey, hints: Sequence[Hint]) -> Outcome:
-        """Move the way back of a workflow on as far as it goes without waiting."""
+        """Move the way back of a workflow on as far as it goes without waiting.
+
+        Nobody would come back for what is left, but the resync. Each move but the last one
+        takes the way back further, so there is an end.
+        """
         del hints
-        for _ in range(_MAX_MOVES):
+        while True:
             moved = await self._move(key)
-            if isinstance(moved, Ack):
+            if moved is not None:
                 return moved
-        return Ack(note="rolling back")
 
     async def _move(self, key: WorkflowKey) -> Ack | None:
         """Make one move; None when another one may follow at once."""
