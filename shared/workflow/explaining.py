@@ -100,5 +100,6 @@ def _with_rollback(status: WorkflowStatus, cause: str) -> str:
             f"{cause}; set spec.control to rollback to undo the completed steps, or to retry "
             "to go on from the failed one"
         )
-    how = summary(rollback)
-    return f"{cause[: max(_SHORTEST_CAUSE, _MAX_MESSAGE - len(how) - 2)]}; {how}"
+    kept = min(len(cause), _SHORTEST_CAUSE)
+    how = summary(rollback, limit=_MAX_MESSAGE - kept - 2)
+    return f"{cause[: _MAX_MESSAGE - len(how) - 2]}; {how}"

@@ -225,3 +225,27 @@ def test_fallbacks_that_are_built_on_each_others_dependents_have_an_order_all_th
     assert sorted(order) == ["x", "x-last", "y", "y-last"]
     assert order.index("x-last") < order.index("x")
     assert order.index("y-last") < order.index("y")
+
+
+def test_row_66_a_message_without_room_for_all_names_shows_that_it_was_cut() -> None:
+    def all_denied(step: str, attempt: int) -> ErrorType | None:
+        del step, attempt
+        return ErrorType.PERMISSION_DENIED
+
+    steps = [scale_step(f"{'a-long-name':0<36}-{number:02}") for number in range(12)]
+    workflow = failed_after(*steps)
+    last = [
+        msgspec.structs.replace(step, message="it went wrong " * 18)
+        if step.phase is StepPhase.FAILED
+        else step
+        for step in workflow.status.steps
+    ]
+    workflow = at(workflow, msgspec.structs.replace(workflow.status, steps=last))
+
+    way = Way(workflow, outcome=all_denied).go()
+
+    message = way.workflow.status.message
+    assert len(message) <= 256
+    assert message.startswith("step last failed: it went wrong")
+    assert "0 of 12 steps undone; 12 undo failed: " in message
+    assert message.endswith("…")
