@@ -135,7 +135,7 @@ class Executor:
         if refusal is not None or workflow is None:
             if refusal == claims.FOREIGN and workflow is not None:
                 self._say_foreign(execution, workflow)
-            if refusal == claims.UNGRANTED and gone:
+            if gone and refusal in {claims.UNGRANTED, claims.ORPHANED}:
                 await self._end_left_behind(execution)
             return Ack(note=refusal or "workflow gone")
         try:

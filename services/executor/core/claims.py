@@ -13,6 +13,7 @@ from shared.workflow.executions import name_of
 
 FOREIGN: Final = "it was not made for its workflow"
 UNGRANTED: Final = "its token is not held"
+ORPHANED: Final = "its workflow is gone"
 
 
 def refusal(
@@ -26,7 +27,7 @@ def refusal(
     if execution.is_claimed and not holder_is_gone:
         return "another executor holds it"
     if workflow is None or workflow.metadata.uid != execution.spec.workflow_execution_ref.uid:
-        return "its workflow is gone"
+        return ORPHANED
     if not _is_made_for(workflow, execution):
         return FOREIGN
     return None if _token_is_held(execution, workflow) else UNGRANTED

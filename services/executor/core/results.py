@@ -58,7 +58,7 @@ def failed(claim: KubernetesExecution, error: RefusedError, *, now: datetime) ->
 
 def left_behind(claim: KubernetesExecution, *, holder: str, now: datetime) -> ExecutionStatus:
     """Return the status of an execution that its workflow gave up, as did whoever held it."""
-    message = f"{holder} gave it up, and its workflow went on without it"
+    message = f"{holder} gave it up, and so did its workflow"
     lost = RefusedError(ErrorType.UNKNOWN_ERROR, message, reason="LeftBehind")
     return failed(claim, lost, now=now)
 

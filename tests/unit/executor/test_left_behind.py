@@ -1,4 +1,4 @@
-"""A claim whose holder died, of an execution that its workflow has given up meanwhile."""
+"""A claim whose holder died, of an execution whose workflow gave it up or is gone meanwhile."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -56,11 +56,12 @@ def given_up() -> tuple[WorkflowExecution, KubernetesExecution]:
 
 
 async def looked_at(
-    workflow: WorkflowExecution, execution: KubernetesExecution, *, gone: bool
+    workflow: WorkflowExecution | None, execution: KubernetesExecution, *, gone: bool
 ) -> KubernetesExecution:
     """Return the execution after an executor looked at it."""
     cluster = LittleCluster()
-    cluster.put(WORKFLOW_EXECUTION, stored(workflow))
+    if workflow is not None:
+        cluster.put(WORKFLOW_EXECUTION, stored(workflow))
     cluster.put(KUBERNETES_EXECUTION, stored(execution))
     context = context_over(cluster, Service.EXECUTOR)
     executions = context.executions
@@ -72,15 +73,16 @@ async def looked_at(
     return after
 
 
-def test_it_is_ended_so_that_its_target_is_not_locked_for_ever() -> None:
+@pytest.mark.parametrize("deleted", [False, True])
+def test_it_is_ended_so_that_its_target_is_not_locked_for_ever(deleted: bool) -> None:
     workflow, undo = given_up()
 
-    after = run(looked_at(workflow, undo, gone=True))
+    after = run(looked_at(None if deleted else workflow, undo, gone=True))
 
     assert after.status.phase is ExecutionPhase.FAILED
     assert after.status.execution_results is not None
     assert after.status.execution_results.error_type is ErrorType.UNKNOWN_ERROR
-    assert after.status.message == "executor-0 gave it up, and its workflow went on without it"
+    assert after.status.message == "executor-0 gave it up, and so did its workflow"
 
 
 def test_who_is_alive_ends_it_himself() -> None:
