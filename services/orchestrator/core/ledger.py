@@ -49,7 +49,7 @@ def released(
     """Return the tokens still held, and the steps, after dropping what has ended.
 
     A token goes when its execution is terminal and the monitor has judged its attempt (R3).
-    A cancelled execution never acted: its step is skipped without a judgement.
+    A cancelled execution never acted: its step ends without a judgement.
     """
     kept = dict(workflow.status.tokens)
     steps = {step.name: step for step in workflow.status.steps}
@@ -170,9 +170,11 @@ def late_execution(
 
 
 def _revoked(workflow: WorkflowExecution, step: StepStatus) -> StepStatus:
+    """Return a step whose latest attempt never began: skipped, unless an earlier one failed."""
+    failed = step.attempts > 1
     return msgspec.structs.replace(
         step,
-        phase=StepPhase.SKIPPED,
+        phase=StepPhase.FAILED if failed else StepPhase.SKIPPED,
         reason=stop_reason(workflow) or StepReason.CANCELLED,
-        message="cancelled before it started",
+        message="cancelled before it was tried again" if failed else "cancelled before it started",
     )

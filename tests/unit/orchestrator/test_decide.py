@@ -11,6 +11,7 @@ from services.orchestrator.core.decide import SETTLING, decide, next_start
 from services.orchestrator.core.grants import forward_execution
 from shared.api.enums import (
     TERMINAL_PHASES,
+    Control,
     ExecutionKind,
     ExecutionMode,
     ExecutionPhase,
@@ -247,6 +248,30 @@ def test_a_late_claim_keeps_the_token_until_it_is_revoked() -> None:
     assert revoked == settle.Revoke(execution=late)
     assert kept is None or "a" in kept.tokens
     assert after is not None
+    assert after.tokens == {}
+
+
+@pytest.mark.parametrize(("attempt", "phase"), [(1, StepPhase.SKIPPED), (2, StepPhase.FAILED)])
+def test_what_was_tried_and_failed_is_not_skipped_since_its_next_try_was_revoked(
+    attempt: int, phase: StepPhase
+) -> None:
+    workflow = granted(planned(make_workflow([scale_step("a")])))
+    token = msgspec.structs.replace(workflow.status.tokens["a"], attempt=attempt)
+    steps = [msgspec.structs.replace(workflow.status.steps[0], attempts=attempt)]
+    status = msgspec.structs.replace(
+        workflow.status,
+        steps=steps,
+        tokens={"a": token},
+        control=ControlStatus(stop=Control.CANCEL),
+    )
+    workflow = msgspec.structs.replace(workflow, status=status)
+    revoked = execution_of(workflow, "a", attempt=attempt, phase=ExecutionPhase.CANCELLED)
+
+    after = decide(workflow, by_name(revoked), now=NOW, limit=5)
+
+    assert after is not None
+    (step,) = after.steps
+    assert (step.phase, step.reason) == (phase, StepReason.CANCELLED)
     assert after.tokens == {}
 
 
