@@ -3,6 +3,7 @@
 Reverse topological, ties by latest completion first (requirements 3.3).
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,6 +14,7 @@ from services.rollback.core.undo import Executions, attempts_of, without_undo
 from shared.api.enums import (
     ErrorType,
     ExecutionKind,
+    ExecutionMode,
     ExecutionPhase,
     RollbackPhase,
     RollbackType,
@@ -74,7 +76,7 @@ def undo_order(workflow: WorkflowExecution, executions: Executions) -> list[Step
         for step in workflow.status.steps
         if _was_changed(step) or _completed(workflow, step, executions)
     }
-    ended = {name: _end_of(workflow, step, executions) for name, step in left.items()}
+    ended = _ends_of(workflow, list(left.values()), executions)
     order: list[StepStatus] = []
     while left:
         needed = frozenset[str]().union(*(needs.get(name, frozenset()) for name in left))
@@ -100,10 +102,29 @@ def _completed(
     ]
 
 
-def _end_of(workflow: WorkflowExecution, step: StepStatus, executions: Executions) -> datetime:
-    times = [each.status.completion_time for each in _completed(workflow, step, executions)]
-    known = (time for time in (step.completion_time, *times) if time is not None)
-    return max(known, default=_EPOCH)
+def _ends_of(
+    workflow: WorkflowExecution, steps: Sequence[StepStatus], executions: Executions
+) -> dict[str, tuple[int, datetime]]:
+    """Return what tells which step ended later than another one.
+
+    Their times come from the clocks of several executors. Where one step ran at a time, the
+    fences of their tokens say it better, if they are known of all.
+    """
+    completed = {step.name: _completed(workflow, step, executions) for step in steps}
+    sequential = workflow.spec.execution_strategy.mode is ExecutionMode.SEQUENTIAL
+    by_fence = sequential and all(completed.values())
+    return {
+        step.name: (
+            max(each.spec.fence for each in completed[step.name]) if by_fence else 0,
+            _end_of(step, completed[step.name]),
+        )
+        for step in steps
+    }
+
+
+def _end_of(step: StepStatus, completed: Sequence[KubernetesExecution]) -> datetime:
+    times = (each.status.completion_time for each in completed)
+    return max((time for time in (step.completion_time, *times) if time), default=_EPOCH)
 
 
 def _listed(workflow: WorkflowExecution, step: StepStatus) -> RollbackStep:

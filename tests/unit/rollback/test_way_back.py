@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import msgspec
+import pytest
 
 from services.rollback.core import trigger
 from services.rollback.core.reverse import undo_order
 from shared.api.enums import (
     Control,
     ErrorType,
+    ExecutionMode,
     Phase,
     RollbackStepPhase,
     RollbackType,
@@ -16,7 +18,7 @@ from shared.api.enums import (
     StepPhase,
 )
 from shared.api.parameters import Parameters, RestartDeployment
-from shared.api.workflow_spec import Secondary, Step
+from shared.api.workflow_spec import ExecutionStrategy, Secondary, Step
 from tests.support.builders import NOW, by_name, notify_step, scale_step, with_steps
 from tests.support.undoing import (
     INVERSE,
@@ -187,6 +189,32 @@ def test_strategies_are_noted() -> None:
     for strategy in RollbackType:
         way = Way(failed_diamond(strategy)).go()
         assert rollback_of(way.workflow).strategy is strategy
+
+
+@pytest.mark.parametrize(
+    ("mode", "lost", "order"),
+    [
+        (ExecutionMode.SEQUENTIAL, "", ["c", "b", "a"]),
+        (ExecutionMode.SEQUENTIAL, "b", ["a", "b", "c"]),
+        (ExecutionMode.PARALLEL, "", ["a", "b", "c"]),
+    ],
+)
+def test_where_one_step_ran_at_a_time_its_tokens_tell_the_order_and_not_the_clocks(
+    mode: ExecutionMode, lost: str, order: list[str]
+) -> None:
+    # Steps of `failed_after` complete in the order of the list; they were granted in another.
+    workflow = failed_after(*(scale_step(name) for name in "cba"))
+    spec = msgspec.structs.replace(workflow.spec, execution_strategy=ExecutionStrategy(mode=mode))
+    workflow = msgspec.structs.replace(workflow, spec=spec)
+    executions = [
+        msgspec.structs.replace(
+            execution, spec=msgspec.structs.replace(execution.spec, fence=fence)
+        )
+        for fence, execution in enumerate(reversed(forward(workflow)), start=1)
+        if execution.spec.step_name != lost
+    ]
+
+    assert [step.name for step in undo_order(workflow, by_name(*executions))] == order
 
 
 def test_what_ran_since_a_fallback_stood_in_is_undone_before_it_whatever_the_clocks_say() -> None:
