@@ -11,6 +11,8 @@ import msgspec
 import yaml
 
 _DEEPEST: Final = 50
+_LARGEST: Final = 2**63
+"""Kubernetes has no larger whole numbers."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -39,6 +41,11 @@ def parsed(text: str) -> Any:
         raise ManifestError(f"it is no YAML: {_place(error)}") from error
     except RecursionError as error:
         raise ManifestError("it is nested too deeply") from error
+    except (ValueError, LookupError) as error:
+        # What PyYAML raises for a value that its form or tag announces, and that is none.
+        raise ManifestError(
+            "a number, or what a tag announces, cannot be read; put it in quotes"
+        ) from error
     _refuse_odd(found, _DEEPEST)
     return found
 
@@ -78,14 +85,23 @@ def identity_of(text: str) -> Identity:
 _PLAIN_TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")
 )
+_NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float | str:
+    """Return the number of a node; 12:30 is a time, not 750 as PyYAML has it."""
+    if ":" in node.value:
+        return str(node.value)
+    build = yaml.SafeLoader.yaml_constructors[node.tag]
+    return build(loader, node)  # type: ignore[no-any-return]
 
 
 class _PlainLoader(yaml.SafeLoader):
     """Loads no aliases, and nothing that JSON does not have: a date is a text."""
 
     yaml_constructors: ClassVar = {
-        tag: build
+        tag: _number if tag in _NUMBERS else build
         for tag, build in yaml.SafeLoader.yaml_constructors.items()
         if tag is None or tag in _PLAIN_TAGS
     }
@@ -105,6 +121,8 @@ class _PlainLoader(yaml.SafeLoader):
 def _refuse_odd(value: Any, left: int) -> None:
     if left == 0:
         raise ManifestError("it is nested too deeply")
+    if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        raise ManifestError("a number is too large; put it in quotes")
     if isinstance(value, float) and not isfinite(value):
         raise ManifestError("a number is none; put it in quotes")
     if isinstance(value, str) and not value.isprintable() and _SURROGATE.search(value):

@@ -16,6 +16,9 @@ plain = st.recursive(
     max_leaves=6,
 )
 
+UNREADABLE = ("0x_", "0b_", "!!int b", "!!int ''", "!!float b", "!!bool b", "1" * 5000)
+"""Values that are of a kind by their form or tag, and then are not."""
+
 
 @given(plain, st.booleans())
 def test_json_is_read_as_it_is_written(value: Any, ascii_only: bool) -> None:
@@ -28,6 +31,9 @@ def test_json_is_read_as_it_is_written(value: Any, ascii_only: bool) -> None:
         ("a: 1\nb: [x, y]", {"a": 1, "b": ["x", "y"]}),
         ("a: 2020-01-02", {"a": "2020-01-02"}),
         ("a: 2020-01-02T03:04:05Z", {"a": "2020-01-02T03:04:05Z"}),
+        ("a: 12:30", {"a": "12:30"}),
+        ("a: 12:30:15.5", {"a": "12:30:15.5"}),
+        ("a: 1_000", {"a": 1000}),
         ("a: |\n  x\n  y\n", {"a": "x\ny\n"}),
         ('a: "2"', {"a": "2"}),
     ],
@@ -49,6 +55,10 @@ def test_yaml_is_read_as_kubectl_reads_it(text: str, value: Any) -> None:
         ("1: a", "a key is no text; put it in quotes"),
         ('a: "\\ud83d"', "half a character"),
         ("a: \x98", "character U+0098 is not allowed"),
+        *((f"a: {odd}", "cannot be read; put it in quotes") for odd in UNREADABLE),
+        ('{"a": ' + "1" * 5000 + "}", "cannot be read; put it in quotes"),
+        (f"a: {2**64}", "a number is too large; put it in quotes"),
+        (f"a: 0x{'f' * 5000}", "a number is too large; put it in quotes"),
         ("[" * 60 + "]" * 60, "nested too deeply"),
         ("[" * 100_000, "nested too deeply"),
     ],
