@@ -18,6 +18,7 @@ from shared.api.meta import (
     NamedRef,
     ObjectMeta,
 )
+from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import Step
 from shared.api.workflow_status import Decision
@@ -155,17 +156,29 @@ def _waived(workflow: WorkflowExecution, step: Step) -> list[str]:
 
 
 def _line(number: int, step: Step, waived: Sequence[str]) -> str:
-    given: dict[str, Any] = next(
-        (each for each in msgspec.to_builtins(step.parameters).values() if each is not None), {}
-    )
-    words = " ".join(_words(given))
+    words = " ".join(_words(_shown(step.parameters)))
     end = f"; not required: {', '.join(waived)}"[: _MAX_LINE // 2] if waived else ""
     return f"{number} {step.name}: {step.action} {words}".strip()[: _MAX_LINE - len(end)] + end
 
 
+def _shown(parameters: Parameters) -> dict[str, Any]:
+    """Return what is given for the action as plain values; of those for a Secret only the keys."""
+    given: dict[str, Any] = next(
+        (each for each in msgspec.to_builtins(parameters).values() if each is not None), {}
+    )
+    if parameters.update_secret is not None:
+        given |= {"data": sorted(parameters.update_secret.data)}
+    return given
+
+
 def _words(given: dict[str, Any]) -> Iterator[str]:
     for key, value in given.items():
-        if isinstance(value, dict):
-            yield from _words(value)
-        elif value not in {None, ""}:
-            yield f"{key}={value}"
+        match value:
+            case dict():
+                yield from _words(value)
+            case list() if value:
+                yield f"{key}={','.join(value)}"
+            case None | "" | []:
+                continue
+            case _:
+                yield f"{key}={value}"

@@ -11,7 +11,12 @@ from services.planner.core.requests import WHOLE_PLAN
 from shared.api.approval import ApprovalStatus
 from shared.api.approval import Decision as Answer
 from shared.api.enums import Phase, StepPhase, StepReason
-from shared.api.parameters import Parameters, TargetResource, WaitForCondition
+from shared.api.parameters import (
+    Parameters,
+    TargetResource,
+    UpdateConfigmap,
+    WaitForCondition,
+)
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import (
     ActionOverrides,
@@ -169,13 +174,49 @@ def test_who_did_not_answer_has_answered() -> None:
     assert kept.message == "nobody decided within 120s; delete it"
 
 
-def test_people_see_what_a_step_does_to_what() -> None:
-    workflow = asked(make_workflow([wait_step("web")], strategy=ASKING))
-    (step, question), *_ = approving.pending(workflow).items()
+@pytest.mark.parametrize(
+    ("action", "parameters", "words"),
+    [
+        (
+            "wait_for_condition",
+            Parameters(
+                wait_for_condition=WaitForCondition(
+                    target_resource=TargetResource(kind="Deployment", name="web"),
+                    condition="Available",
+                )
+            ),
+            "kind=Deployment name=web condition=Available",
+        ),
+        (
+            "update_configmap",
+            Parameters(update_configmap=UpdateConfigmap(config_map="app", data={"a": "1"})),
+            "configMap=app a=1",
+        ),
+        (
+            "rotate_secrets",
+            msgspec.convert({"rotateSecrets": {"secret": "app", "keys": ["a", "b"]}}, Parameters),
+            "secret=app keys=a,b length=32",
+        ),
+        (
+            "patch-secret",
+            msgspec.convert(
+                {"updateSecret": {"secret": "app", "data": {"b": "c2VjcmV0", "a": "YQ=="}}},
+                Parameters,
+            ),
+            "secret=app data=a,b",
+        ),
+    ],
+)
+def test_people_see_what_a_step_does_to_what(
+    action: str, parameters: Parameters, words: str
+) -> None:
+    step = Step(name="web", action=action, parameters=parameters)
+    workflow = asked(make_workflow([step], strategy=ASKING))
+    (name, question), *_ = approving.pending(workflow).items()
 
-    (line,) = requests.request_for(workflow, step, question, LIMITS).spec.changes
+    (line,) = requests.request_for(workflow, name, question, LIMITS).spec.changes
 
-    assert line == "1 web: wait_for_condition kind=Deployment name=web condition=Available"
+    assert line == f"1 web: {action} {words}"
 
 
 def test_row_90_people_see_which_conditions_a_workflow_does_not_require() -> None:
@@ -202,17 +243,6 @@ def test_row_90_people_see_which_conditions_a_workflow_does_not_require() -> Non
     (line,) = requests.request_for(workflow, step, question, LIMITS).spec.changes
 
     assert line == ("1 web: scale_deployment deployment=web replicas=4; not required: there, well")
-
-
-def wait_step(name: str) -> Step:
-    wanted = WaitForCondition(
-        target_resource=TargetResource(kind="Deployment", name=name), condition="Available"
-    )
-    return Step(
-        name=name,
-        action="wait_for_condition",
-        parameters=Parameters(wait_for_condition=wanted),
-    )
 
 
 def test_a_request_of_another_plan_or_workflow_is_no_answer() -> None:
