@@ -19,13 +19,15 @@ from shared.api.parameters import (
     LabelResource,
     PatchDeployment,
     RestartPod,
+    TaintNode,
+    UntaintNode,
     UpdateConfigmap,
     UpdateHpa,
     UpdateNetworkPolicy,
     UpdateSecret,
     WaitForCondition,
 )
-from shared.effects import job_environment
+from shared.effects import job_environment, keys
 from shared.effects.manifests import ManifestError, parsed, parsed_object
 from shared.effects.marks import is_ours
 from shared.effects.targets import APPLICABLE, DIAGNOSABLE, MARKABLE, WAITABLE, is_name
@@ -56,23 +58,30 @@ def _diagnostics(given: CollectDiagnostics) -> Problems:
 
 def _labels(given: LabelResource) -> Problems:
     yield from _kind("kind", given.kind, MARKABLE, "labelled")
-    yield from _changes("labels", given.labels, given.remove)
+    yield from _changes("labels", given.labels, given.remove, keys.mark_problems)
     yield from _marks("labels", [*given.labels, *given.remove])
 
 
 def _annotations(given: AnnotateResource) -> Problems:
     yield from _kind("kind", given.kind, MARKABLE, "annotated")
-    yield from _changes("annotations", given.annotations, given.remove)
+    yield from _changes("annotations", given.annotations, given.remove, keys.mark_problems)
     yield from _marks("annotations", [*given.annotations, *given.remove])
 
 
 def _config_map(given: UpdateConfigmap) -> Problems:
-    yield from _changes("data", given.data, given.remove)
+    yield from _changes("data", given.data, given.remove, keys.data_problems)
 
 
 def _pods(given: RestartPod) -> Problems:
     if sum(map(bool, (given.pod, given.selector, given.deployment))) != 1:
         yield "", "give one of pod, selector and deployment"
+    # One with a comma in it would be read as several.
+    yield from _each("selector", keys.mark_problems(given.selector))
+    yield from _each("selector", keys.label_value_problems(_known(given.selector.values())))
+
+
+def _taint(given: TaintNode | UntaintNode) -> Problems:
+    yield from _each("key", keys.mark_problems(_known([given.key])))
 
 
 def _resources(given: IncreaseResources) -> Problems:
@@ -92,21 +101,44 @@ def _kind(field: str, kind: str, known: Mapping[str, Any], verb: str) -> Problem
         yield field, f"{kind!r} cannot be {verb}; use {', '.join(known)}"
 
 
-def _changes(field: str, values: Mapping[str, str], remove: list[str]) -> Problems:
+def _changes(
+    field: str,
+    values: Mapping[str, str],
+    remove: list[str],
+    key_problems: Callable[[Iterable[str]], Iterator[str]],
+) -> Problems:
     if not values and not remove:
         yield "", f"it changes nothing; give {field} or remove"
     both = sorted(set(values) & set(remove))
     if both:
         yield "remove", f"{', '.join(both)} cannot be set and removed at once"
+    yield from _each(field, key_problems(values))
+    yield from _each("remove", key_problems(_known(remove)))
+
+
+def _each(field: str, messages: Iterable[str]) -> Problems:
+    for message in messages:
+        yield field, message
+
+
+def _known(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts that hold no expression; what becomes of the others is judged later."""
+    return (text for text in texts if "${" not in text)
 
 
 def _secret(parameters: UpdateSecret) -> Problems:
+    data, remove = parameters.data, parameters.remove
     if not parameters.values_from:
-        yield from _changes("data", parameters.data, parameters.remove)
-    elif parameters.data:
+        yield from _changes("data", data, remove, keys.data_problems)
+    elif data:
         yield "valuesFrom", "give values in data or in another Secret, not both"
-    for key, value in parameters.data.items():
-        if "${" not in value and not _is_base64(value):
+    else:
+        yield from _each("remove", keys.data_problems(_known(remove)))
+    for key, value in data.items():
+        if "${" in value or _is_base64(value):
+            continue
+        # A key that is none was named above, and may hold what ends a path.
+        if not any(keys.data_problems([key])):
             yield f"data[{key}]", "it is no base64; encode the value"
 
 
@@ -209,9 +241,9 @@ def _marked(meta: dict[str, Any]) -> list[str]:
     return [str(key) for each in found if isinstance(each, dict) for key in each]
 
 
-def _marks(field: str, keys: Iterable[str]) -> Problems:
+def _marks(field: str, given: Iterable[str]) -> Problems:
     """Refuse the marks by which people and services tell each other what is allowed."""
-    for key in keys:
+    for key in given:
         if is_ours(key):
             yield field, f"{key} cannot be set by a step; people and services tell by it"
 
@@ -224,6 +256,8 @@ _CHECKS: Final[Mapping[type, Callable[[Any], Problems]]] = {
     UpdateConfigmap: _config_map,
     UpdateSecret: _secret,
     RestartPod: _pods,
+    TaintNode: _taint,
+    UntaintNode: _taint,
     IncreaseResources: _resources,
     UpdateHpa: _bounds,
     Custom: _custom,

@@ -19,6 +19,8 @@ from shared.effects.catalogue import parameters_of
 from shared.effects.problems import problems_of
 
 KEYS = {each.name: each.encode_name for each in msgspec.structs.fields(Parameters)}
+POD = {"kind": "Pod", "name": "x"}
+NODE = {"node": "x", "effect": "NoSchedule"}
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x"
 
 
@@ -120,6 +122,17 @@ def _problems(action: Action, given: dict[str, Any]) -> list[tuple[str, str]]:
             "ownerReferences and finalizers cannot be applied",
         ),
         (Action.CUSTOM, {}, "", "give either customCommand or template"),
+        (Action.LABEL_RESOURCE, POD | {"labels": {"a]b": "x"}}, "labels", "'a]b' is no key"),
+        (Action.LABEL_RESOURCE, POD | {"labels": {"${a}": "x"}}, "labels", "is no key"),
+        (Action.LABEL_RESOURCE, POD | {"remove": ["a/b/c"]}, "remove", "is no key"),
+        (Action.ANNOTATE_RESOURCE, POD | {"annotations": {"": "x"}}, "annotations", "is no key"),
+        (Action.UPDATE_CONFIGMAP, {"configMap": "x", "data": {"a]b": ""}}, "data", "is no key"),
+        (Action.UPDATE_CONFIGMAP, {"configMap": "x", "remove": ["a/b"]}, "remove", "is no key"),
+        (Action.UPDATE_SECRET, {"secret": "x", "data": {"a: b": "YQ=="}}, "data", "is no key"),
+        (Action.TAINT_NODE, NODE | {"key": "a]b"}, "key", "is no key"),
+        (Action.UNTAINT_NODE, NODE | {"key": "a b"}, "key", "is no key"),
+        (Action.RESTART_POD, {"selector": {"a,!b": "c"}}, "selector", "is no key"),
+        (Action.RESTART_POD, {"selector": {"a": "b,c!=d"}}, "selector", "'b,c!=d' is no value"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -136,6 +149,9 @@ def test_what_is_wrong_is_named(
     [
         (Action.UPDATE_SECRET, {"secret": "x", "data": {"a": "${remediation.token}"}}),
         (Action.UPDATE_HPA, {"hpa": "x", "minReplicas": "${a}", "maxReplicas": 2}),
+        (Action.LABEL_RESOURCE, POD | {"remove": ["${a}"]}),
+        (Action.TAINT_NODE, NODE | {"key": "${a}"}),
+        (Action.RESTART_POD, {"selector": {"a": "${a}"}}),
         (
             Action.APPLY_MANIFEST,
             {"manifest": '{apiVersion: v1, kind: ConfigMap, metadata: {name: "${a}"}}'},
@@ -143,6 +159,23 @@ def test_what_is_wrong_is_named(
     ],
 )
 def test_a_value_that_is_not_known_yet_is_not_judged(action: Action, given: dict[str, Any]) -> None:
+    assert _problems(action, given) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "given"),
+    [
+        (
+            Action.LABEL_RESOURCE,
+            POD | {"labels": {"app.kubernetes.io/name": ""}, "remove": ["B_c"]},
+        ),
+        (Action.ANNOTATE_RESOURCE, POD | {"annotations": {"Example.com/a": "any: ]thing"}}),
+        (Action.UPDATE_CONFIGMAP, {"configMap": "x", "data": {"..a_B-1.yaml": ""}}),
+        (Action.UNTAINT_NODE, NODE | {"key": "node.kubernetes.io/unreachable"}),
+        (Action.RESTART_POD, {"selector": {"app": "web", "tier": ""}}),
+    ],
+)
+def test_what_kubernetes_allows_is_allowed(action: Action, given: dict[str, Any]) -> None:
     assert _problems(action, given) == []
 
 
