@@ -37,6 +37,7 @@ Problems = Iterator[tuple[str, str]]
 
 _PATCHABLE: Final = re.compile(r"/metadata/(labels|annotations)/.|/spec(/|$)")
 _MARK: Final = re.compile(r"/metadata/(labels|annotations)/(?P<key>[^/]+)")
+_MAPS: Final = ("labels", "annotations")
 _RULES: Final = ("ingress", "egress", "policyTypes", "podSelector")
 
 
@@ -207,11 +208,24 @@ def _patch(found: dict[str, Any]) -> Problems:
     unknown = sorted(set(found) - {"apiVersion", "kind", "metadata", "spec"})
     if unknown:
         yield "patch", f"{', '.join(unknown)} cannot be patched; patch metadata or spec"
-    meta = found.get("metadata")
-    if isinstance(meta, dict):
-        if "ownerReferences" in meta:
-            yield "patch", "metadata.ownerReferences cannot be patched; leave owners as they are"
-        yield from _marks("patch", _marked(meta))
+    if "metadata" in found:
+        yield from _patched_metadata(found["metadata"])
+
+
+def _patched_metadata(meta: Any) -> Problems:
+    """Refuse what a JSON patch may not do either, and what empties a map without naming keys."""
+    if not isinstance(meta, dict):
+        yield "patch", "metadata is no object; write labels or annotations below it"
+        return
+    for field in sorted({"ownerReferences", "finalizers"} & set(meta)):
+        yield "patch", f"metadata.{field} cannot be patched; leave it as it is"
+    maps = {"metadata": meta} | {f"metadata.{key}": meta.get(key, {}) for key in _MAPS}
+    for path, inside in maps.items():
+        if not isinstance(inside, dict):
+            yield "patch", f"{path} cannot be replaced; name each key, with null to remove it"
+        elif any(key.startswith("$") for key in inside):
+            yield "patch", f"{path} cannot hold directives; name each key, with null to remove it"
+    yield from _marks("patch", _marked(meta))
 
 
 def _manifest(found: dict[str, Any]) -> Problems:
@@ -237,7 +251,7 @@ def _manifest(found: dict[str, Any]) -> Problems:
 
 def _marked(meta: dict[str, Any]) -> list[str]:
     """Return the keys of labels and annotations."""
-    found = (meta.get("labels"), meta.get("annotations"))
+    found = map(meta.get, _MAPS)
     return [str(key) for each in found if isinstance(each, dict) for key in each]
 
 

@@ -209,6 +209,25 @@ def test_no_step_gives_the_marks_that_people_give(parameters: ActionParameters) 
     assert "cannot be set by a step" in problem[1]
 
 
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "metadata: {annotations: null}",
+        "metadata: {labels: {$patch: replace, a: b}}",
+        "metadata: {$patch: replace, labels: {a: b}}",
+        "metadata: null",
+        "metadata: some",
+        "metadata: {finalizers: [a]}",
+    ],
+)
+def test_no_patch_takes_marks_away_unseen(patch: str) -> None:
+    """Nor all labels, or all annotations, at once: marks of people may be among them."""
+    ((field, message),) = problems_of(PatchDeployment(deployment="a", patch=patch))
+
+    assert field == "patch"
+    assert "metadata" in message
+
+
 @pytest.mark.parametrize("path", ["", "/metadata", "/metadata/annotations", "/status", "/kind"])
 def test_a_json_patch_is_about_marks_and_the_spec(path: str) -> None:
     patch = json.dumps([{"op": "replace", "path": path, "value": {APPROVED: "me"}}])
