@@ -187,6 +187,9 @@ def _applied(given: ApplyManifest) -> Problems:
         yield "manifest", str(error)
         return
     yield from _manifest(found)
+    meta = found.get("metadata")
+    if isinstance(meta, dict):
+        yield from _manifest_namespace(meta.get("namespace") or "", given.namespace)
 
 
 def _operations(found: Any) -> Problems:
@@ -247,6 +250,17 @@ def _manifest(found: dict[str, Any]) -> Problems:
         if {"ownerReferences", "finalizers"} & set(meta):
             yield "manifest", "ownerReferences and finalizers cannot be applied; remove them"
         yield from _marks("manifest", _marked(meta))
+
+
+def _manifest_namespace(inside: Any, beside: str) -> Problems:
+    """Refuse a manifest that says something else than the parameter next to it."""
+    if not isinstance(inside, str):
+        yield "manifest", "metadata.namespace is no text; leave it out, or put it in quotes"
+    elif inside and beside and inside != beside and "${" not in inside + beside:
+        yield (
+            "manifest",
+            f"metadata.namespace is {inside[:64]!r}, and namespace says {beside!r}; leave one out",
+        )
 
 
 def _marked(meta: dict[str, Any]) -> list[str]:

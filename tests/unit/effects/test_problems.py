@@ -121,6 +121,18 @@ def _problems(action: Action, given: dict[str, Any]) -> list[tuple[str, str]]:
             "manifest",
             "ownerReferences and finalizers cannot be applied",
         ),
+        (
+            Action.APPLY_MANIFEST,
+            {"namespace": "shop", "manifest": f"{MAP}, namespace: other}}"},
+            "manifest",
+            "metadata.namespace is 'other', and namespace says 'shop'",
+        ),
+        (
+            Action.APPLY_MANIFEST,
+            {"manifest": f"{MAP}, namespace: 3}}"},
+            "manifest",
+            "metadata.namespace is no text",
+        ),
         (Action.CUSTOM, {}, "", "give either customCommand or template"),
         (Action.LABEL_RESOURCE, POD | {"labels": {"a]b": "x"}}, "labels", "'a]b' is no key"),
         (Action.LABEL_RESOURCE, POD | {"labels": {"${a}": "x"}}, "labels", "is no key"),
@@ -150,6 +162,7 @@ def test_what_is_wrong_is_named(
         (Action.UPDATE_SECRET, {"secret": "x", "data": {"a": "${remediation.token}"}}),
         (Action.UPDATE_HPA, {"hpa": "x", "minReplicas": "${a}", "maxReplicas": 2}),
         (Action.LABEL_RESOURCE, POD | {"remove": ["${a}"]}),
+        (Action.APPLY_MANIFEST, {"namespace": "${a}", "manifest": f"{MAP}, namespace: b}}"}),
         (Action.TAINT_NODE, NODE | {"key": "${a}"}),
         (Action.RESTART_POD, {"selector": {"a": "${a}"}}),
         (
