@@ -1,12 +1,11 @@
 """The actions that an admin names, in any spelling."""
 
-import difflib
 from collections.abc import Collection, Sequence
 from typing import Final
 
 from cli.namespaces.errors import NamespaceError
 from shared.api.enums import Action
-from shared.effects.catalogue import canonical
+from shared.effects.catalogue import canonical, meant_by
 from shared.effects.rights import RIGHTS, Scope
 
 WITHIN: Final = tuple(a for a, rights in RIGHTS.items() if rights.scope is Scope.NAMESPACE)
@@ -42,9 +41,7 @@ def _action(name: str) -> Action:
     action = canonical(name)
     if action is not None:
         return action
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), list(Action), n=1)
-    hint = (
-        f"did you mean {near[0]}?" if near else "`mendflow namespace --help` lists those there are"
-    )
+    near = " or ".join(meant_by(name))
+    hint = f"did you mean {near}?" if near else "`mendflow namespace --help` lists those there are"
     message = f"there is no action {name!r}; {hint}"
     raise NamespaceError(message)

@@ -6,6 +6,8 @@ Source: requirements 3.3.
 """
 
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
@@ -189,13 +191,27 @@ ALIASES: Final = {
 }
 """Names of their own besides the other spellings of each action's name."""
 
+_INSTEAD: Final = {"patch_resource": (Action.PATCH_DEPLOYMENT, Action.APPLY_MANIFEST)}
+"""Names in use elsewhere for what several actions do here."""
+
 
 def canonical(name: str) -> Action | None:
     """Return the action meant by any spelling of its name, or None when there is none."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
+    snake = _snake(name)
     if snake in ALIASES:
         return ALIASES[snake]
     return Action(snake) if snake in set(Action) else None
+
+
+def meant_by(name: str) -> Sequence[Action]:
+    """Return the actions that may be meant by a name that is none; empty when it is like none."""
+    snake = _snake(name)
+    near = get_close_matches(snake, list(Action), n=1)
+    return _INSTEAD.get(snake) or [Action(each) for each in near]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
 
 
 def parameters_of(action: Action, parameters: Parameters) -> ActionParameters | None:

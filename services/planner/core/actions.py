@@ -12,7 +12,7 @@ from services.planner.core.defects import Defect, Reason, step_path
 from shared.api.enums import Action
 from shared.api.parameters import Parameters
 from shared.api.workflow_spec import Step
-from shared.effects.catalogue import canonical, parameters_of
+from shared.effects.catalogue import canonical, meant_by, parameters_of
 from shared.effects.problems import problems_of
 from shared.effects.targets import named_namespace
 
@@ -21,6 +21,7 @@ _NAMESPACE_IN: Final = {
     Action.COLLECT_DIAGNOSTICS: "targetResource.namespace",
     Action.APPLY_MANIFEST: "manifest",
 }
+_LISTED: Final = "docs/actions.md lists the actions there are"
 _SPELLING: Final = {field.name: field.encode_name for field in msgspec.structs.fields(Parameters)}
 
 
@@ -31,13 +32,14 @@ def action_defects(step: Step, *, namespace: str) -> list[Defect]:
         step: The step to look at.
         namespace: The workflow's own, the only one it may act in.
     """
-    known = ", ".join(Action)
     if not step.action.strip():
-        message = f"say what the step does, one of {known}"
+        message = f"say what the step does; {_LISTED}"
         return [_defect(step, "action", message, reason=Reason.MISSING_ACTION)]
     action = canonical(step.action)
     if action is None:
-        message = f"{step.action!r} is no action of this version; use one of {known}"
+        near = " or ".join(meant_by(step.action))
+        advice = f"use {near}" if near else _LISTED
+        message = f"{step.action!r} is no action of this version; {advice}"
         return [_defect(step, "action", message, reason=Reason.UNKNOWN_ACTION)]
     return [
         *_key_defects(step, action),

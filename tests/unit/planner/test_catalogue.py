@@ -111,3 +111,20 @@ def test_row_103_a_name_in_use_elsewhere_is_known(name: str, action: Action) -> 
 @pytest.mark.parametrize("name", ["", "scale deployment", "scale__deployment", "delete_cluster"])
 def test_what_is_no_name_means_nothing(name: str) -> None:
     assert canonical(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("patch-resource", "use patch_deployment or apply_manifest"),
+        ("PatchResource", "use patch_deployment or apply_manifest"),
+        ("ScaleDeploymnt", "use scale_deployment"),
+        ("dance", "docs/actions.md lists the actions there are"),
+        (" ", "docs/actions.md lists the actions there are"),
+    ],
+)
+def test_row_103_who_names_no_action_is_told_which_there_are(name: str, words: str) -> None:
+    (defect,) = validate(make_workflow([Step(name="a", action=name)]))
+
+    assert defect.path == "spec.workflowDefinition.steps[a].action"
+    assert words in defect.message
