@@ -1,6 +1,7 @@
 """What an action is about: the one object it changes or looks at, by name."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -90,11 +91,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def target_of(action: Action, parameters: ActionParameters, namespace: str) -> Address | None:
-    """Return the object an action is about; None where it is about none.
+    """Return the object an action is about; None where it is about none, or of no known kind.
 
     Args:
         action: its canonical name.
-        parameters: without expressions, and with kinds that planning let pass.
+        parameters: without expressions.
         namespace: the workflow's own, where the parameters name none.
     """
     entry = CATALOGUE[action]
@@ -136,17 +137,21 @@ def _job_source(parameters: ActionParameters) -> Kind:
 def _special(parameters: ActionParameters) -> tuple[Kind, str] | None:
     match parameters:
         case WaitForCondition(target_resource=target) | CollectDiagnostics(target_resource=target):
-            return (WAITABLE | DIAGNOSABLE)[target.kind], target.name
+            return _named(WAITABLE | DIAGNOSABLE, target.kind, target.name)
         case LabelResource(kind=kind, name=name) | AnnotateResource(kind=kind, name=name):
-            return MARKABLE[kind], name
+            return _named(MARKABLE, kind, name)
         case MigrateWorkload(kind=workload, workload=name):
-            return MARKABLE[workload], name
+            return _named(MARKABLE, workload, name)
         case RolloutStatus(deployment=name):
             return DEPLOYMENT, name
         case RestartPod(pod=pod, deployment=deployment):
             return (DEPLOYMENT, deployment) if deployment else (POD, pod)
         case _:
             return _applied(parameters) if isinstance(parameters, ApplyManifest) else None
+
+
+def _named(known: Mapping[str, Kind], kind: str, name: str) -> tuple[Kind, str] | None:
+    return (known[kind], name) if kind in known else None
 
 
 def is_name(text: str) -> bool:
@@ -156,5 +161,6 @@ def is_name(text: str) -> bool:
 
 def _applied(parameters: ApplyManifest) -> tuple[Kind, str] | None:
     identity = manifests.identity_of(parameters.manifest)
-    kind = APPLICABLE.get(identity.kind)
-    return (kind, identity.name) if kind and is_name(identity.name) else None
+    if not is_name(identity.name):
+        return None
+    return _named(APPLICABLE, identity.kind, identity.name)
