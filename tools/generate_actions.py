@@ -88,10 +88,15 @@ def _parameters(key: str, schema: dict[str, Any]) -> Iterator[str]:
         if "enum" in each:
             told.append(f"One of {', '.join(map(str, each['enum']))}.")
         if "default" in each:
-            told.append(f"Default {each['default']}.")
+            told.append(f"Default {_written(each['default'])}.")
         elif name in required:
             told.append("Required.")
         yield f"| `{name}` | {' '.join(filter(None, told))} |"
+
+
+def _written(value: object) -> str:
+    """Return a value as it stands in a manifest."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,9 @@ class AuditLogs(ByTemplate, frozen=True, kw_only=True, rename="camel"):
 class Custom(ByTemplate, frozen=True, kw_only=True, rename="camel"):
     """Run a command, or a PodTemplate of the namespace, as a Job."""
 
+    template: Annotated[
+        OptionalName, Meta(description="PodTemplate to run, where there is no customCommand.")
+    ] = ""
     action_type: Annotated[Word, Meta(description="What it is, for people.")] = ""
     config: Annotated[
         dict[str, Annotated[str, Meta(max_length=4096)]],

@@ -17,7 +17,8 @@ class UpdateNetworkPolicy(InNamespace, frozen=True, kw_only=True, rename="camel"
         Meta(
             min_length=2,
             max_length=32768,
-            description="Fields of its spec to replace, as YAML: ingress, egress, policyTypes.",
+            description="Fields of its spec to replace, as YAML: ingress, egress, policyTypes, "
+            "podSelector.",
         ),
     ]
 
