@@ -13,8 +13,9 @@ import msgspec
 from shared.api.enums import Action
 
 _APPS: Final = "apps"
-_READ: Final = ("get", "list", "watch")
-_CHANGE: Final = ("get", "watch", "patch")
+_CHANGE: Final = ("get", "patch")
+_SETTLE: Final = ("get", "watch", "patch")
+"""Of what is waited for after the change, until it is rolled out or has grown."""
 
 
 class Scope(StrEnum):
@@ -44,9 +45,9 @@ class Rights(msgspec.Struct, frozen=True):
 _KEPT: Final = Rule("", ("secrets",), ("get", "create"))
 """State before the change that is too large, or too secret, for a status."""
 _DEPLOYMENT: Final = Rule(_APPS, ("deployments",), _CHANGE)
-_STATEFUL_SET: Final = Rule(_APPS, ("statefulsets",), _CHANGE)
+_ROLLED_OUT: Final = Rule(_APPS, ("deployments",), _SETTLE)
+_DAEMON_SET: Final = Rule(_APPS, ("daemonsets",), _SETTLE)
 _WORKLOADS: Final = Rule(_APPS, ("deployments", "statefulsets", "daemonsets"), _CHANGE)
-_DELETED_POD: Final = Rule("", ("pods",), (*_READ, "delete"))
 _POLICY: Final = ("networkpolicies",)
 _NETWORKING: Final = "networking.k8s.io"
 _SECRET: Final = Rule("", ("secrets",), ("get", "create", "patch"))
@@ -61,7 +62,7 @@ _JOB: Final = Rights(
     )
 )
 """Runs the user's own Job; what that may do is up to the account in its template."""
-_ON_DEPLOYMENT: Final = Rights((_DEPLOYMENT,))
+_ON_ROLLED_OUT: Final = Rights((_ROLLED_OUT,))
 _ON_DEPLOYMENT_AND_KEPT: Final = Rights((_DEPLOYMENT, _KEPT))
 _ON_SECRET: Final = Rights((_SECRET,))
 _NODE: Final = Rule("", ("nodes",), _CHANGE)
@@ -69,24 +70,24 @@ _ON_NODE: Final = Rights((_NODE,), scope=Scope.CLUSTER)
 _MARKED: Final = Rule("", ("pods", "services", "configmaps"), _CHANGE)
 
 RIGHTS: Final[Mapping[Action, Rights]] = {
-    Action.SCALE_DEPLOYMENT: _ON_DEPLOYMENT,
-    Action.SCALE_STATEFULSET: Rights((_STATEFUL_SET,)),
-    Action.RESTART_DEPLOYMENT: _ON_DEPLOYMENT,
-    Action.RESTART_DAEMONSET: Rights((Rule(_APPS, ("daemonsets",), _CHANGE),)),
+    Action.SCALE_DEPLOYMENT: _ON_ROLLED_OUT,
+    Action.SCALE_STATEFULSET: Rights((Rule(_APPS, ("statefulsets",), _SETTLE),)),
+    Action.RESTART_DEPLOYMENT: _ON_ROLLED_OUT,
+    Action.RESTART_DAEMONSET: Rights((_DAEMON_SET,)),
     Action.RESTART_POD: Rights(
         (
-            _DELETED_POD,
+            Rule("", ("pods",), ("get", "list", "delete")),
             Rule(_APPS, ("deployments", "statefulsets", "daemonsets"), ("get",)),
             Rule(_APPS, ("replicasets",), ("get", "list")),
         )
     ),
-    Action.DELETE_POD: Rights((_DELETED_POD,)),
-    Action.UPDATE_IMAGE: _ON_DEPLOYMENT,
+    Action.DELETE_POD: Rights((Rule("", ("pods",), ("get", "delete")),)),
+    Action.UPDATE_IMAGE: _ON_ROLLED_OUT,
     Action.PATCH_DEPLOYMENT: _ON_DEPLOYMENT_AND_KEPT,
     Action.ROLLBACK_DEPLOYMENT: Rights(
-        (_DEPLOYMENT, Rule(_APPS, ("replicasets",), ("list",)), _KEPT)
+        (_ROLLED_OUT, Rule(_APPS, ("replicasets",), ("list",)), _KEPT)
     ),
-    Action.INCREASE_RESOURCES: _ON_DEPLOYMENT,
+    Action.INCREASE_RESOURCES: _ON_ROLLED_OUT,
     Action.OPTIMIZE_RESOURCES: _JOB,
     Action.UPDATE_HPA: Rights((Rule("autoscaling", ("horizontalpodautoscalers",), _CHANGE),)),
     Action.UPDATE_CONFIGMAP: Rights((Rule("", ("configmaps",), _CHANGE), _KEPT)),
@@ -107,7 +108,7 @@ RIGHTS: Final[Mapping[Action, Rights]] = {
     Action.DRAIN_NODE: Rights(
         (
             _NODE,
-            Rule("", ("pods",), ("get", "list")),
+            Rule("", ("pods",), ("list",)),
             Rule("", ("pods/eviction",), ("create",)),
         ),
         scope=Scope.CLUSTER,
@@ -120,14 +121,12 @@ RIGHTS: Final[Mapping[Action, Rights]] = {
             Rule(_NETWORKING, _POLICY, ("get", "create", "delete")),
         )
     ),
-    Action.EXPAND_PVC: Rights((Rule("", ("persistentvolumeclaims",), _CHANGE),)),
+    Action.EXPAND_PVC: Rights((Rule("", ("persistentvolumeclaims",), _SETTLE),)),
     Action.ROTATE_SECRETS: _ON_SECRET,
     Action.UPDATE_NETWORK_POLICY: Rights((Rule(_NETWORKING, _POLICY, _CHANGE), _KEPT)),
-    Action.MIGRATE_WORKLOAD: Rights((Rule(_APPS, ("deployments", "statefulsets"), _CHANGE),)),
+    Action.MIGRATE_WORKLOAD: Rights((Rule(_APPS, ("deployments", "statefulsets"), _SETTLE),)),
     Action.ENABLE_DEBUG_MODE: _ON_DEPLOYMENT_AND_KEPT,
-    Action.RESTART_NETWORK: Rights(
-        (Rule(_APPS, ("daemonsets",), (*_READ, "patch")),), scope=Scope.SYSTEM
-    ),
+    Action.RESTART_NETWORK: Rights((_DAEMON_SET,), scope=Scope.SYSTEM),
     Action.RESET_SERVICE_MESH: _JOB,
     Action.CLEANUP_STORAGE: _JOB,
     Action.BACKUP_DATA: _JOB,
@@ -136,9 +135,9 @@ RIGHTS: Final[Mapping[Action, Rights]] = {
     Action.REPAIR_DATABASE: _JOB,
     Action.COLLECT_DIAGNOSTICS: Rights(
         (
-            Rule(_APPS, ("deployments", "statefulsets", "daemonsets", "replicasets"), _READ),
-            Rule("", ("pods", "events"), _READ),
-            Rule("", ("pods/log",), ("get",)),
+            Rule(_APPS, ("deployments", "statefulsets", "daemonsets"), ("get",)),
+            Rule("", ("pods",), ("get", "list")),
+            Rule("", ("events",), ("list",)),
         )
     ),
     Action.AUDIT_LOGS: _JOB,
