@@ -140,6 +140,8 @@ def workflow_rules(schema: Schema) -> None:
     adjustments["items"]["x-kubernetes-validations"] = [
         _rule("self == oldSelf", "an adjustment never changes; add another one")
     ]
+    insertion = adjustments["items"]["properties"]["insert"]["items"]
+    insertion["properties"]["step"]["x-kubernetes-validations"] = STEP_RULES
     definition = properties["workflowDefinition"]
     definition["x-kubernetes-validations"] = DEFINITION_RULES
     step = definition["properties"]["steps"]["items"]

@@ -186,6 +186,21 @@ def test_a_bad_definition_is_refused_with_its_field(kubectl: Kubectl, case: str)
     assert expected in done.stderr
 
 
+def test_a_step_to_insert_says_what_it_does(kubectl: Kubectl) -> None:
+    body = workflow("inserts", [notify("a")])
+    insert = [{"step": {"name": "b"}}]
+    body["spec"]["adaptiveOrchestration"] = {
+        "dynamicStepAdjustment": True,
+        "adjustments": [{"name": "more", "insert": insert}],
+    }
+
+    done = kubectl.run("create", "-f", "-", stdin=json.dumps(body))
+
+    assert done.returncode != 0
+    assert "adjustments[0].insert[0].step" in done.stderr
+    assert "action is required: say what the step does" in done.stderr
+
+
 FROZEN: Final[dict[str, Any]] = {
     "workflowDefinition": {"steps": [notify("other")]},
     "rollbackStrategy": {"type": "Manual"},
