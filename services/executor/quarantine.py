@@ -4,6 +4,7 @@ It selects the one pod by the label that holds its uid, lets nothing in, and let
 out. It belongs to the pod, and goes with it.
 """
 
+from hashlib import sha256
 from typing import Final
 
 from services.executor.core.changes import RefusedError
@@ -15,6 +16,8 @@ from shared.errors import AlreadyExistsError, ConflictError, NotFoundError
 from shared.kube.port import Object
 
 _DNS: Final = 53
+_LONGEST_NAME: Final = 253
+_HASH_LENGTH: Final = 8
 
 
 class Quarantine:
@@ -24,7 +27,7 @@ class Quarantine:
         self._cluster = cluster
         self._pod = pod
         self._namespace = namespace
-        self._name = f"quarantine-{pod}"[:253]
+        self._name = policy_name(pod)
 
     async def close(self) -> None:
         """Make the policy; one that is there already serves.
@@ -66,6 +69,15 @@ class Quarantine:
         if not _is_around(known, uid):
             message = f"NetworkPolicy {self._name} is in the way; it is not about this pod"
             raise RefusedError(ErrorType.RESOURCE_CONFLICT, message, reason="NameCollision")
+
+
+def policy_name(pod: str) -> str:
+    """Return the name of the policy around a pod of that name."""
+    name = f"quarantine-{pod}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    mark = f"-{sha256(pod.encode()).hexdigest()[:_HASH_LENGTH]}"
+    return name[: _LONGEST_NAME - len(mark)].rstrip("-.") + mark
 
 
 def policy(name: str, pod: Object) -> Object:
