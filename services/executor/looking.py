@@ -17,6 +17,7 @@ from shared.clock import Clock
 from shared.effects.targets import DIAGNOSABLE
 from shared.kube.port import Object, TargetCluster
 from shared.kube.selectors import pods_query
+from shared.telemetry import foreign_logs
 
 _STOPPED: Final = "cancelled while waiting; nothing was to be changed"
 
@@ -58,7 +59,7 @@ class Looking:
         pods = await self._pods(address, live)
         uids = frozenset(each["metadata"]["uid"] for each in (live, *pods))
         listing = await self._cluster.list(EVENT, namespace=address.namespace)
-        events = [event for event in listing.items if diagnostics.is_about(event, uids)]
+        events = [_shown(event) for event in listing.items if diagnostics.is_about(event, uids)]
         told = CustomResult(
             action_type="collect_diagnostics",
             output=diagnostics.summary(address, live, pods, events),
@@ -72,3 +73,8 @@ class Looking:
             POD, namespace=address.namespace, label_selector=pods_query(live)
         )
         return listing.items
+
+
+def _shown(event: Object) -> Object:
+    """Return an event fit to be shown: what a probe writes stands in the warning about it."""
+    return event | {"message": foreign_logs.kept(str(event.get("message") or ""))}

@@ -8,6 +8,7 @@ from services.executor.core.changes import Address, Object
 
 _LONGEST: Final = 1024
 _EVENTS: Final = 5
+_LONGEST_MESSAGE: Final = 160
 
 
 def summary(
@@ -75,7 +76,8 @@ def _warnings(events: Sequence[Object]) -> Iterator[str]:
     for event in latest[:_EVENTS]:
         about = event["involvedObject"]
         name = f"{about.get('kind', '')} {about.get('name', '')}"
-        yield f"warning: {name}: {event.get('reason', '')}: {event.get('message', '')[:160]}"
+        said = " ".join(str(event.get("message") or "").split())
+        yield f"warning: {name}: {event.get('reason', '')}: {said[:_LONGEST_MESSAGE]}"
 
 
 def _time(event: Object) -> str:

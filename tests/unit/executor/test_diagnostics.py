@@ -48,3 +48,13 @@ def test_the_latest_warnings_are_told_whichever_way_their_time_is_given() -> Non
 
     told = [line.split(": ")[2] for line in lines if line.startswith("warning")]
     assert told == ["Unhealthy", "FailedScheduling", "Old4", "Old3", "Old2"]
+
+
+def test_a_warning_is_one_line_whatever_was_written() -> None:
+    event = _event("Unhealthy") | {"message": "Readiness probe failed: no\npod other: fine"}
+
+    text = summary(WEB, {"status": {}}, [], [event])
+
+    assert text.splitlines()[1:] == [
+        "warning: Pod web: Unhealthy: Readiness probe failed: no pod other: fine"
+    ]
