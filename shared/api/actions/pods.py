@@ -31,6 +31,6 @@ class DeletePod(InNamespace, frozen=True, kw_only=True, rename="camel"):
 
 
 class QuarantinePod(InNamespace, frozen=True, kw_only=True, rename="camel"):
-    """Cut a pod off from the network but for DNS, and leave it running."""
+    """Cut a pod off from the network, but for DNS and what other policies allow; it runs on."""
 
     pod: ObjectName
