@@ -12,7 +12,7 @@ from shared.expressions.due import due
 from shared.worker.context import Context
 from shared.worker.ending import announce_end
 from shared.worker.overrides import announce_overrides
-from shared.workflow.phases import rollback_is_asked, rollback_is_due
+from shared.workflow.phases import rollback_may_begin
 
 _HELD_UP: Final[Mapping[StepReason | None, str]] = {
     StepReason.PRECONDITION_FAILED: "PreconditionBlocked",
@@ -37,7 +37,7 @@ class Announcer:
         if due(after):
             version = after.metadata.resource_version
             await publisher.fact(after, Fact.ADJUSTMENT_DUE, occurrence=version)
-        if rollback_is_due(after) or rollback_is_asked(after):
+        if rollback_may_begin(after):
             await publisher.fact(
                 after, Fact.ROLLBACK_DUE, occurrence=after.metadata.resource_version
             )

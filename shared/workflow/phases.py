@@ -14,6 +14,7 @@ from shared.api.enums import (
     Control,
     Phase,
     RollbackPhase,
+    RollbackType,
     StepPhase,
     StepReason,
 )
@@ -72,6 +73,34 @@ def rollback_is_asked(workflow: WorkflowExecution) -> bool:
         and control is not None
         and control.accepted
         and (control.verb, control.rollback_to) == (spec.control, spec.rollback_to or "")
+    )
+
+
+def rollback_is_automatic(workflow: WorkflowExecution) -> bool:
+    """Return whether a Degraded workflow is to be rolled back now without anybody asking.
+
+    It was sent forward again after a step that could not be created, and stopped for another
+    reason, so that its strategy decides after all.
+    """
+    rollback = workflow.status.rollback
+    waiting = rollback is not None and rollback.phase is RollbackPhase.AWAITING_TRIGGER
+    automatic = workflow.spec.rollback_strategy.type is RollbackType.AUTOMATIC
+    degraded = workflow.status.phase is Phase.DEGRADED
+    return waiting and degraded and automatic and not lacks_an_execution(workflow)
+
+
+def rollback_may_begin(workflow: WorkflowExecution) -> bool:
+    """Return whether the way back, or what stands for it, is to be written now."""
+    return (
+        rollback_is_due(workflow) or rollback_is_asked(workflow) or rollback_is_automatic(workflow)
+    )
+
+
+def lacks_an_execution(workflow: WorkflowExecution) -> bool:
+    """Return whether a step failed since nobody could create its execution: nor its undo's."""
+    return any(
+        step.phase is StepPhase.FAILED and step.reason is StepReason.EXECUTION_CREATION_ERROR
+        for step in workflow.status.steps
     )
 
 

@@ -13,18 +13,20 @@ from services.rollback.core.undo import Executions, NoUndo, undo_of
 from shared.api.enums import (
     Control,
     ExecutionKind,
-    Phase,
     RollbackPhase,
     RollbackStepPhase,
-    RollbackType,
-    StepPhase,
-    StepReason,
 )
 from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Rollback, RollbackStep, WorkflowStatus
 from shared.workflow.executions import new_execution
-from shared.workflow.phases import rollback_is_asked, rollback_is_due
+from shared.workflow.phases import (
+    lacks_an_execution,
+    rollback_is_asked,
+    rollback_is_automatic,
+    rollback_is_due,
+    rollback_may_begin,
+)
 
 DEFAULTS = Bounds()
 
@@ -65,7 +67,7 @@ def may_move(workflow: WorkflowExecution) -> bool:
     rollback = workflow.status.rollback
     if rollback is not None and rollback.phase is RollbackPhase.RUNNING:
         return True
-    return rollback_is_due(workflow) or rollback_is_asked(workflow) or _is_automatic(workflow)
+    return rollback_may_begin(workflow)
 
 
 def next_try(
@@ -167,30 +169,17 @@ def _moved(
         return _started(workflow, executions, now=now)
     if rollback_is_asked(workflow):
         return reverse.begin(workflow, executions, now=now, to=_target(workflow))
-    return reverse.begin(workflow, executions, now=now) if _is_automatic(workflow) else None
+    return reverse.begin(workflow, executions, now=now) if rollback_is_automatic(workflow) else None
 
 
 def _started(workflow: WorkflowExecution, executions: Executions, *, now: datetime) -> Rollback:
     """Return the way back of a workflow that was stopped: as asked for, else by strategy."""
     if _is_asked(workflow):
         return reverse.begin(workflow, executions, now=now, to=_target(workflow))
-    if _has_no_execution(workflow):
+    if lacks_an_execution(workflow):
         strategy = workflow.spec.rollback_strategy.type
         return Rollback(phase=RollbackPhase.AWAITING_TRIGGER, strategy=strategy)
     return reverse.by_strategy(workflow, executions, now=now)
-
-
-def _is_automatic(workflow: WorkflowExecution) -> bool:
-    """Return whether a Degraded workflow is to be rolled back now without anybody asking.
-
-    It was sent forward again after a step that could not be created, and stopped for another
-    reason, so that its strategy decides after all.
-    """
-    rollback = workflow.status.rollback
-    waiting = rollback is not None and rollback.phase is RollbackPhase.AWAITING_TRIGGER
-    automatic = workflow.spec.rollback_strategy.type is RollbackType.AUTOMATIC
-    degraded = workflow.status.phase is Phase.DEGRADED
-    return waiting and degraded and automatic and not _has_no_execution(workflow)
 
 
 def _is_asked(workflow: WorkflowExecution) -> bool:
@@ -201,11 +190,3 @@ def _is_asked(workflow: WorkflowExecution) -> bool:
 def _target(workflow: WorkflowExecution) -> str:
     """Return the step that the accepted rollback stops at; empty for none."""
     return workflow.status.control.back_to if workflow.status.control else ""
-
-
-def _has_no_execution(workflow: WorkflowExecution) -> bool:
-    """Return whether a step failed since nobody could create its execution: nor its undo's."""
-    return any(
-        step.phase is StepPhase.FAILED and step.reason is StepReason.EXECUTION_CREATION_ERROR
-        for step in workflow.status.steps
-    )
