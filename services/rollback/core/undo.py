@@ -59,8 +59,6 @@ def undo_of(workflow: WorkflowExecution, name: str, executions: Executions) -> U
     if spec.rollback is not None:
         return _explicit(workflow, step, spec.rollback)
     attempts = attempts_of(workflow, step, executions)
-    while attempts and _did_nothing(attempts[-1]):
-        attempts.pop()
     return _captured(spec, attempts, on_drift_of(workflow, spec))
 
 
@@ -112,8 +110,9 @@ def _explicit(workflow: WorkflowExecution, step: StepStatus, wanted: StepRollbac
 def _captured(
     spec: Step, attempts: list[KubernetesExecution | None], on_drift: OnDrift
 ) -> Undo | NoUndo:
-    last = attempts[-1] if attempts else None
-    found = [each.status.rollback_information for each in attempts if each is not None]
+    acted = [each for each in attempts if not _did_nothing(each)]
+    last = acted[-1] if acted else None
+    found = [each.status.rollback_information for each in acted if each is not None]
     if last is None or last.status.rollback_information is None:
         return _failed("UndoDataMissing", "its execution is gone, and with it the state before")
     inverse = combined([each for each in found if each is not None])

@@ -5,7 +5,7 @@ import pytest
 
 from services.rollback.core.inverse import combined
 from shared.api.enums import ExecutionPhase, RollbackStepPhase
-from shared.api.execution import CapturedInverse
+from shared.api.execution import CapturedInverse, EffectRecord
 from shared.api.workflow import WorkflowExecution
 from tests.support.builders import execution_of, scale_step
 from tests.support.undoing import Way, failed_after, inverse, undo_step
@@ -52,8 +52,8 @@ def test_attempts_that_changed_nothing_need_no_undo() -> None:
     assert combined([inverse(3, 3), inverse(3, 3)]) is None
 
 
-def attempted(*captures: CapturedInverse | None) -> Way:
-    """Return the way back of a step whose last attempt completed."""
+def attempted(*captures: CapturedInverse | None, wrote: bool = True) -> Way:
+    """Return the way back of a step whose last attempt completed; all wrote, or only that one."""
     workflow = _tried(failed_after(scale_step("a")), len(captures))
     *failed, last = (
         execution_of(
@@ -65,6 +65,11 @@ def attempted(*captures: CapturedInverse | None) -> Way:
         )
         for number, captured in enumerate(captures, start=1)
     )
+    made = [EffectRecord(verb="patch", kind="Deployment", name="x")] if wrote else []
+    failed = [
+        msgspec.structs.replace(each, status=msgspec.structs.replace(each.status, effects=made))
+        for each in failed
+    ]
     return Way(workflow, executions=[*failed, last])
 
 
@@ -83,6 +88,13 @@ def test_a_change_of_an_earlier_attempt_is_undone_though_the_last_one_found_its_
     way = attempted(inverse(2, 3), inverse(3, 3)).go()
 
     assert way.undone == ["a"]
+
+
+def test_what_somebody_else_did_between_two_attempts_is_not_undone() -> None:
+    way = attempted(inverse(2, 3), inverse(3, 3), wrote=False).go()
+
+    assert way.undone == []
+    assert undo_step(way.workflow, "a").reason == "NothingToUndo"
 
 
 def test_a_step_whose_attempts_all_found_their_goal_is_skipped() -> None:
