@@ -105,12 +105,14 @@ async def test_row_106_what_is_secret_is_shown_nowhere(action: Action, acts: Act
 @pytest.mark.parametrize("action", [Action.UPDATE_SECRET, Action.PATCH_DEPLOYMENT], ids=str)
 async def test_row_106_a_refusal_does_not_repeat_what_was_given(action: Action, acts: Acts) -> None:
     name = acts.fresh_name()
-    await acts.make(SECRET, _secret(name, BEFORE))
+    key = ".dockerconfigjson"
+    registries = {"type": "kubernetes.io/dockerconfigjson", "data": {key: encoded("{}")}}
+    await acts.make(SECRET, _secret(name, "") | registries)
     await acts.make(DEPLOYMENT, _deployment(name, BEFORE))
     env = [{"name": "A", "value": AFTER, "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]
     pods = {"spec": {"containers": [{"name": "web", "env": env}]}}
     given: dict[Action, Object] = {
-        Action.UPDATE_SECRET: {"secret": name, "data": {"to ken": encoded(AFTER)}},
+        Action.UPDATE_SECRET: {"secret": name, "data": {key: encoded(AFTER)}},
         Action.PATCH_DEPLOYMENT: {
             "deployment": name,
             "patch": msgspec.json.encode({"spec": {"template": pods}}).decode(),
@@ -120,6 +122,7 @@ async def test_row_106_a_refusal_does_not_repeat_what_was_given(action: Action, 
     act = await acts.act(action, parameters_for(action, given[action]))
 
     assert act.execution.status.phase is ExecutionPhase.FAILED
+    assert "nvalid" in act.execution.status.message, "the API server is who refuses it"
     _has_none(_values(None), _shown(act, act.execution))
 
 
