@@ -19,6 +19,10 @@ class RestartResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a restart replaced."""
 
     pods_restarted: Annotated[int, Meta(description="Number of pods replaced.")]
+    restarted_pods: Annotated[
+        list[Annotated[str, Meta(max_length=253)]],
+        Meta(max_length=16, description="Names of the first of them; of a rollout none."),
+    ] = []
 
 
 class UpdateResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -15,10 +15,11 @@ from shared.api.execution import (
     KubernetesExecution,
 )
 from shared.api.meta import Condition, ConditionStatus
-from shared.api.results import StepResult
+from shared.api.results import RestartResult, StepResult
 from shared.workflow.durations import render
 
 _MAX_MESSAGE = 256
+_MAX_PODS = 16
 
 
 def completed(claim: KubernetesExecution, result: StepResult, *, now: datetime) -> ExecutionStatus:
@@ -26,7 +27,8 @@ def completed(claim: KubernetesExecution, result: StepResult, *, now: datetime) 
     took = render(now - (claim.status.start_time or now))
     inverse = claim.status.rollback_information
     satisfied = _already_satisfied(inverse) if inverse and is_satisfied(claim) else ""
-    timed = msgspec.structs.replace(result, execution_time=took)
+    restarted = _with_pods(result.restart_result, claim)
+    timed = msgspec.structs.replace(result, execution_time=took, restart_result=restarted)
     if satisfied:
         timed = msgspec.structs.replace(timed, resources_affected=[], warnings=[satisfied])
     outcome = ExecutionResults(
@@ -97,6 +99,16 @@ def _ended(
         conditions=with_condition(claim.status.conditions, condition),
         execution_results=outcome,
     )
+
+
+def _with_pods(restarted: RestartResult | None, claim: KubernetesExecution) -> RestartResult | None:
+    """Return a restart with the names of the pods it deleted, as the ledger has them."""
+    if restarted is None:
+        return None
+    deleted = [
+        each.name for each in claim.status.effects if each.verb == "delete" and each.answered
+    ]
+    return msgspec.structs.replace(restarted, restarted_pods=deleted[:_MAX_PODS])
 
 
 def _already_satisfied(inverse: CapturedInverse) -> str:

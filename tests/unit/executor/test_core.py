@@ -16,9 +16,15 @@ from services.executor.core.changes import (
 )
 from services.executor.core.operations import KEPT, Operation, is_stamped, read, stamped
 from shared.api.enums import ErrorType, ExecutionPhase, Intent, OnDrift
-from shared.api.execution import CapturedInverse, KubernetesExecution, RollbackOf, TargetRef
+from shared.api.execution import (
+    CapturedInverse,
+    EffectRecord,
+    KubernetesExecution,
+    RollbackOf,
+    TargetRef,
+)
 from shared.api.meta import LAST_OPERATIONS_ANNOTATION, NamedRef
-from shared.api.results import StepResult
+from shared.api.results import RestartResult, StepResult
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Token
 from shared.ids import Uid
@@ -228,6 +234,25 @@ def test_a_completed_execution_tells_what_it_did_and_how_long_it_took() -> None:
     (affected,) = outcome.resources_affected
     assert (affected.name, affected.before, affected.after) == ("web", "2", "5")
     assert [condition.type for condition in status.conditions] == ["Completed"]
+
+
+def test_a_restart_names_the_pods_that_its_ledger_says_were_deleted() -> None:
+    def deleted(name: str, *, answered: bool = True) -> EffectRecord:
+        return EffectRecord(verb="delete", kind="Pod", name=name, answered=answered)
+
+    claim = _claim(execution_of(_granted(), "a"))
+    effects = [deleted("web-1"), deleted("web-2"), deleted("web-3", answered=False)]
+    status = msgspec.structs.replace(claim.status, effects=effects)
+    claim = msgspec.structs.replace(claim, status=status)
+    result = StepResult(success=True, restart_result=RestartResult(pods_restarted=2))
+
+    outcome = results.completed(claim, result, now=NOW).execution_results
+
+    assert outcome is not None
+    assert outcome.result is not None
+    assert outcome.result.restart_result == RestartResult(
+        pods_restarted=2, restarted_pods=["web-1", "web-2"]
+    )
 
 
 def test_the_job_that_ran_and_the_end_of_its_log_stand_in_the_status() -> None:
