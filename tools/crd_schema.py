@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect as mi
 
+from shared.api.actions.common import END
+
 Schema = dict[str, Any]
 
 _DEFAULT_MAX_STRING = 1024
@@ -75,7 +77,8 @@ def _scalar(info: mi.Type) -> Schema:
         case mi.StrType(pattern=pattern, min_length=shortest, max_length=longest):
             schema: Schema = {"type": "string", "maxLength": longest or _DEFAULT_MAX_STRING}
             schema |= {"minLength": shortest} if shortest else {}
-            return schema | ({"pattern": pattern} if pattern else {})
+            # The end of a text as Go spells it.
+            return schema | ({"pattern": pattern.replace(END, "$")} if pattern else {})
         case mi.IntType(ge=low, le=high):
             return {"type": "integer"} | _bounds(low, high)
         case mi.FloatType(ge=low, le=high):

@@ -14,6 +14,8 @@ from shared.expressions.errors import ExpressionError
 from shared.expressions.expression import evaluate
 from shared.expressions.text import LITERAL
 
+_FORM: Final = " matching regex "
+"""In the message for a value of another form; that of names is the only one there is."""
 LONGEST_VALUE: Final = 4096
 """Characters of a text after substitution."""
 
@@ -174,4 +176,6 @@ def _with_path(error: str) -> str:
     what = what.replace("int | str", "int")
     if repr(EXPRESSION_PATTERN) in what:
         what = "Expected int, got str"
+    elif _FORM in what:
+        what = "No name of an object; use lower-case letters, digits, - and ."
     return f"{where}: {what[0].lower()}{what[1:]}" if where else what

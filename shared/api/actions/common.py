@@ -8,13 +8,15 @@ from msgspec import Meta
 EXPRESSION_PATTERN: Final = r"^\$\{.+\}$"
 HOLDS_EXPRESSION: Final = r"[^$]*\$\{([^$]|\$[^$])*\}[^$]*"
 """With `$${`, a plain `${`, there would be none of it left to give a value to."""
+END: Final = r"\Z"
+"""Not `$`, which a line break may follow in Python; the CRDs have it as `$`."""
 
 ObjectName = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=253,
-        pattern=rf"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?|{HOLDS_EXPRESSION})$",
+        pattern=rf"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?|{HOLDS_EXPRESSION}){END}",
         description="Name of the object, as Kubernetes spells it.",
     ),
 ]
@@ -22,7 +24,7 @@ OptionalName = Annotated[
     str,
     Meta(
         max_length=253,
-        pattern=rf"^(([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?|{HOLDS_EXPRESSION})$",
+        pattern=rf"^(([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?|{HOLDS_EXPRESSION}){END}",
         description="Name of the object, as Kubernetes spells it; may be empty.",
     ),
 ]
@@ -30,7 +32,7 @@ Namespace = Annotated[
     str,
     Meta(
         max_length=63,
-        pattern=rf"^(([a-z0-9]([-a-z0-9]*[a-z0-9])?)?|{HOLDS_EXPRESSION})$",
+        pattern=rf"^(([a-z0-9]([-a-z0-9]*[a-z0-9])?)?|{HOLDS_EXPRESSION}){END}",
         description="Namespace of the object; empty means the workflow's own.",
     ),
 ]

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from shared.api.parameters import ApplyManifest, Parameters
+from shared.api.parameters import ApplyManifest, DeletePod, Parameters
 from shared.api.workflow import WorkflowExecution
 from shared.expressions.errors import ExpressionError
 from shared.expressions.resolving import resolved
@@ -44,4 +44,13 @@ def test_a_value_makes_nothing_that_planning_would_have_refused(value: str, mess
     given = Parameters(apply_manifest=ApplyManifest(manifest=MANIFEST))
 
     with pytest.raises(ExpressionError, match=message):
+        resolved(_workflow(value), given)
+
+
+@pytest.mark.parametrize("value", ["web\n", "web/../api", "Web"])
+def test_a_value_is_no_name_that_the_api_server_would_refuse(value: str) -> None:
+    """A block in YAML ends with a line break; the step then fails, and says which field it was."""
+    given = Parameters(delete_pod=DeletePod(pod="${vars.value}"))
+
+    with pytest.raises(ExpressionError, match=r"deletePod\.pod: no name of an object; use"):
         resolved(_workflow(value), given)
