@@ -25,7 +25,6 @@ _FREE_MAPS: Final = frozenset(
         "annotations",
         "nodeSelector",
         "matchLabels",
-        "selector",
         "data",
         "binaryData",
         "limits",
@@ -100,7 +99,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, 
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             was, now = before.get(key), after.get(key)
-            if key in _FREE_MAPS:
+            if key in _FREE_MAPS or _is_plain_selector(key, was or now):
                 was, now = _map_beside(was, now), _map_beside(now, was)
             yield from differences(was, now, below(path, key))
     elif _have_same_elements(before, after):
@@ -139,6 +138,16 @@ def identity(item: Any) -> str:
         case _:
             return ""
     return "" if _BRACKETS.search(found) else found
+
+
+def _is_plain_selector(key: str, found: Any) -> bool:
+    """Return whether it is the selector of a Service: labels, and nothing else.
+
+    Of other selectors an empty one selects everything, and one that is not there nothing.
+    """
+    if key != "selector" or not isinstance(found, dict) or not found:
+        return False
+    return all(isinstance(each, str) for each in found.values())
 
 
 def _map_beside(found: Any, other: Any) -> Any:

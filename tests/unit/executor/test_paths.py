@@ -107,6 +107,22 @@ def test_a_map_that_was_not_there_is_told_key_by_key() -> None:
     assert state.before == {"metadata.annotations.ours": paths.ABSENT}
 
 
+def test_a_selector_that_was_not_there_is_taken_out_whole() -> None:
+    # An empty one selects everything, and none at all selects nothing.
+    before: Object = {"spec": {"maxUnavailable": 1}}
+    after: Object = {"spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}}
+
+    found = list(paths.differences(before, after))
+
+    assert paths.replaced(after, {path: was for path, was, _ in found}) == before
+
+
+def test_the_selector_of_a_service_is_told_key_by_key() -> None:
+    after: Object = {"spec": {"selector": {"app": "web"}}}
+
+    assert [path for path, _, _ in paths.differences({"spec": {}}, after)] == ["spec.selector.app"]
+
+
 def test_what_the_services_stamp_is_nothing_that_a_step_changes() -> None:
     stamps = {"kubernaut.ai/last-operations": "x", "kubernaut.ai/locked-by": "y"}
     live = {"metadata": {"annotations": stamps}, "data": {"a": "1"}}
