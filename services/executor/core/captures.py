@@ -65,7 +65,8 @@ def state_made(tried: Object, manifest: Object) -> State:
     meta = manifest["metadata"]
     marks = {key: meta[key] for key in ("labels", "annotations") if meta.get(key)}
     named |= {"metadata": marks} if marks else {}
-    after = paths.observed(tried, dict.fromkeys(paths.leaves(named), ""))
+    leaves = [path for path in paths.leaves(named) if not _is_left_open(named, path)]
+    after = paths.observed(tried, dict.fromkeys(leaves, ""))
     set_there = {path: each for path, each in after.items() if each != paths.ABSENT}
     return State(before={}, after=set_there, absent_before=True)
 
@@ -132,6 +133,11 @@ def stamp_of(execution: KubernetesExecution) -> str:
     """Return the same time stamp for every try of one execution."""
     started = execution.status.start_time
     return started.isoformat().replace("+00:00", "Z") if started else ""
+
+
+def _is_left_open(manifest: Object, path: str) -> bool:
+    """Return whether a manifest leaves it to the server what it allocates there."""
+    return path.endswith(_ALLOCATED) and not paths.value(paths.read(manifest, path) or "null")
 
 
 def _owned(live: Object) -> Any:

@@ -20,3 +20,25 @@ def test_labels_and_annotations_of_a_made_object_are_of_the_manifest() -> None:
 
     assert made.absent_before
     assert made.after == {"metadata.labels.app": '"web"', "metadata.annotations.note": '"x"'}
+
+
+def test_what_a_server_allocates_for_a_made_object_is_not_of_the_manifest() -> None:
+    spec = {"clusterIP": "", "ports": [{"name": "a", "port": 80, "nodePort": 0}]}
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}
+    ports = [{"name": "a", "port": 80, "nodePort": 30000}]
+    tried = manifest | {"spec": {"clusterIP": "10.0.0.0", "ports": ports}}
+
+    assert state_made(tried, manifest).after == {
+        "spec.ports[a].name": '"a"',
+        "spec.ports[a].port": "80",
+    }
+
+
+def test_what_a_manifest_says_of_what_could_be_allocated_is_its_own() -> None:
+    spec = {"clusterIP": "None", "ports": [{"name": "a", "nodePort": 30123}]}
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}
+
+    after = state_made(manifest, manifest).after
+
+    assert after["spec.clusterIP"] == '"None"'
+    assert after["spec.ports[a].nodePort"] == "30123"
