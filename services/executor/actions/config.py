@@ -26,6 +26,8 @@ from shared.effects.forms import Form
 from shared.effects.manifests import identity_of, parsed_object
 
 _DATA: Final = "data"
+_BYTES: Final = "binaryData"
+"""Where a ConfigMap has the values that are no text."""
 
 
 def _mutable(live: Object) -> None:
@@ -38,11 +40,13 @@ def _intend_config_map(parameters: UpdateConfigmap, live: Object, material: Mate
     del material
     _mutable(live)
     fields = {below(_DATA, key): text(given) for key, given in parameters.data.items()}
-    return Wanted(fields=fields | _removed(parameters.remove))
+    return Wanted(fields=fields | _removed(parameters.remove, live))
 
 
-def _removed(keys: list[str]) -> dict[str, str]:
-    return {below(_DATA, key): ABSENT for key in keys}
+def _removed(keys: list[str], live: Object) -> dict[str, str]:
+    """Return the keys as taken out, each from where it is."""
+    in_bytes = live.get(_BYTES) or {}
+    return {below(_BYTES if key in in_bytes else _DATA, key): ABSENT for key in keys}
 
 
 def _intend_secret(parameters: UpdateSecret, live: Object, material: Material) -> Wanted:
@@ -53,12 +57,16 @@ def _intend_secret(parameters: UpdateSecret, live: Object, material: Material) -
             message = f"there is no Secret {parameters.values_from} to copy values from"
             raise RefusedError(ErrorType.RESOURCE_NOT_FOUND, message)
         given = material.source.get(_DATA) or {}
-    fields = {below(_DATA, key): text(_normal(each)) for key, each in given.items()}
-    return Wanted(fields=fields | _removed(parameters.remove))
+    fields = {below(_DATA, key): text(_normal(key, each)) for key, each in given.items()}
+    return Wanted(fields=fields | _removed(parameters.remove, live))
 
 
-def _normal(encoded: str) -> str:
-    return base64.b64encode(base64.b64decode(encoded)).decode()
+def _normal(key: str, encoded: str) -> str:
+    try:
+        plain = base64.b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise refused(f"data[{key}]: it is no base64; encode the value") from error
+    return base64.b64encode(plain).decode()
 
 
 def _intend_rotation(parameters: RotateSecrets, live: Object, material: Material) -> Wanted:

@@ -12,7 +12,10 @@ from shared.effects.manifests import parsed_object
 
 def _intend(parameters: UpdateNetworkPolicy, live: Object, material: Material) -> Asked:
     del live, material
-    return Asked(form=Form.MERGE, body={"spec": parsed_object(parameters.rules)})
+    # Replaced field by field: a merge would leave what else a selector has.
+    rules = parsed_object(parameters.rules).items()
+    body = [{"op": "add", "path": f"/spec/{field}", "value": each} for field, each in rules]
+    return Asked(form=Form.JSON, body=body)
 
 
 RULES: Final = Handler(

@@ -9,16 +9,28 @@ from services.executor.actions.handlers import HANDLERS
 from services.executor.actions.handling import Material
 from services.executor.core import captures, paths
 from services.executor.core.captures import Mutation
-from services.executor.core.changes import Broken, Done, NotYet, RefusedError, State, Wanted
+from services.executor.core.changes import (
+    Asked,
+    Broken,
+    Done,
+    NotYet,
+    RefusedError,
+    State,
+    Wanted,
+)
 from shared.api.enums import Action, ErrorType
 from shared.api.parameters import (
     ActionParameters,
     RestartDeployment,
     ScaleDeployment,
     TargetResource,
+    UpdateConfigmap,
     UpdateImage,
+    UpdateNetworkPolicy,
+    UpdateSecret,
     WaitForCondition,
 )
+from shared.effects.forms import Form
 from shared.effects.targets import target_of
 from shared.kube.apply import to_json
 from tests.unit.executor.live import live_deployment
@@ -218,3 +230,43 @@ def test_a_condition_may_carry_its_kind() -> None:
     live = {"status": {"conditions": [{"type": "Available", "status": "True"}]}}
 
     assert isinstance(waiting.judge(parameters, live), Done)
+
+
+def test_a_key_with_bytes_for_a_value_is_removed_as_well() -> None:
+    live: dict[str, Any] = {
+        "kind": "ConfigMap",
+        "metadata": {"name": "web"},
+        "data": {"a": "1"},
+        "binaryData": {"b": "AAE="},
+    }
+    wanted = UpdateConfigmap(config_map="web", remove=["a", "b", "c"])
+
+    state = _state(Action.UPDATE_CONFIGMAP, wanted, live)
+
+    assert state.before == {"data.a": '"1"', "binaryData.b": '"AAE="', "data.c": ""}
+    assert set(state.after.values()) == {""}
+
+
+@pytest.mark.parametrize("value", ["${abc}", "abcd$", "YWJj\n$"])
+def test_a_value_that_is_no_base64_once_it_is_known_is_named_and_not_guessed(value: str) -> None:
+    live = {"kind": "Secret", "metadata": {"name": "web"}}
+
+    with pytest.raises(RefusedError, match=r"data\[token\]: it is no base64") as refused:
+        _state(Action.UPDATE_SECRET, UpdateSecret(secret="web", data={"token": value}), live)
+
+    assert refused.value.error is ErrorType.VALIDATION_ERROR
+    assert value not in str(refused.value)
+
+
+def test_the_rules_of_a_policy_are_replaced_and_not_mixed_with_what_is_there() -> None:
+    rules = '{"podSelector": {"matchLabels": {"app": "b"}}, "egress": null}'
+    wanted = UpdateNetworkPolicy(networkpolicy="web", rules=rules)
+
+    asked = HANDLERS[Action.UPDATE_NETWORK_POLICY].intend(wanted, {}, Material(stamp="now"))
+
+    assert isinstance(asked, Asked)
+    assert asked.form is Form.JSON
+    assert asked.body == [
+        {"op": "add", "path": "/spec/podSelector", "value": {"matchLabels": {"app": "b"}}},
+        {"op": "add", "path": "/spec/egress", "value": None},
+    ]
