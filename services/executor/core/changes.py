@@ -11,7 +11,6 @@ import msgspec
 
 from shared.api.enums import ErrorType, ExecutionKind, OnDrift
 from shared.api.execution import (
-    CapturedInverse,
     KubernetesExecution,
     RollbackOf,
 )
@@ -112,13 +111,6 @@ def cancelled(message: str) -> RefusedError:
     return RefusedError(ErrorType.CANCELLED, message, reason="Cancelled")
 
 
-def without_change(inverse: CapturedInverse) -> CapturedInverse:
-    """Return the inverse of what is not going to be changed: nothing to undo."""
-    return msgspec.structs.replace(
-        inverse, available=False, rollback_action="", rollback_parameters=None
-    )
-
-
 def is_satisfied(execution: KubernetesExecution) -> bool:
     """Return whether a convergent execution found its goal reached, and so changes nothing."""
     captured = execution.status.rollback_information
@@ -127,6 +119,7 @@ def is_satisfied(execution: KubernetesExecution) -> bool:
         and execution.spec.kind is ExecutionKind.FORWARD
         and captured is not None
         and not captured.kept_in
+        and not captured.absent_before
         and captured.before == captured.after
     )
 

@@ -255,6 +255,21 @@ def test_a_restart_names_the_pods_that_its_ledger_says_were_deleted() -> None:
     )
 
 
+def test_what_was_made_from_a_bare_manifest_was_not_there_before() -> None:
+    made = CapturedInverse(available=True, target=TARGET, absent_before=True)
+    claim = _claim(execution_of(_granted(), "a", captured=made))
+    convergent = msgspec.structs.replace(claim.spec, convergent=True)
+
+    status = results.completed(
+        msgspec.structs.replace(claim, spec=convergent), StepResult(success=True), now=NOW
+    )
+
+    outcome = status.execution_results
+    assert outcome is not None
+    assert outcome.reason == "ActionSucceeded"
+    assert len(outcome.resources_affected) == 1
+
+
 def test_the_job_that_ran_and_the_end_of_its_log_stand_in_the_status() -> None:
     claim = _claim(execution_of(_granted(), "a"))
     status = results.completed(claim, StepResult(success=True), now=NOW)
