@@ -13,7 +13,7 @@ from typing import Final
 from services.executor.capture import Captures, is_captured_undo, missing
 from services.executor.core import changes, judging, locks, operations, paths
 from services.executor.core.captures import Mutation
-from services.executor.core.changes import Done, State, Verdict
+from services.executor.core.changes import Done, RefusedError, State, Verdict
 from services.executor.core.stamps import operation_of
 from services.executor.dry_running import DryRun
 from services.executor.held import HeldClaim
@@ -33,6 +33,7 @@ from shared.errors import (
     ConflictError,
     FencedError,
     NotFoundError,
+    PermanentError,
     TransientError,
 )
 from shared.kube.port import Object
@@ -74,6 +75,8 @@ class Effect:
         self._stop = stop
         self._unanswered = ""
         """Version of the target on which a write may still be on its way."""
+        self._may_be_made = claim.now.status.claim_fence > 1
+        """Whether a request of ours, or of an earlier holder, may have been carried out."""
         self.dry_run = DryRun(cluster)
 
     @property
@@ -89,6 +92,15 @@ class Effect:
             FencedError: when the claim is gone, or the step was settled without it.
             PermanentError: when the API server refuses it.
         """
+        try:
+            await self._make()
+        except (RefusedError, PermanentError):
+            if not self._may_be_made:
+                self._known.know_unchanged()
+            raise
+
+    async def _make(self) -> None:
+        """Make the change. Raises as `apply` does."""
         last = f"{self._address} to take the change"
         while self._clock.now() < self._deadline:
             live = await self._read()
@@ -191,7 +203,8 @@ class Effect:
         while self.claim.status.rollback_information and self._clock.now() < self._deadline:
             try:
                 await self._known.capture(await self._read())
-            except ConflictError:
+            except TransientError:
+                # What was captured before is the other workflow's to change, and out of date.
                 await self._stop.pause(_RETRY_S)
                 continue
             return
@@ -211,7 +224,11 @@ class Effect:
         await self._claim.confirm()
         try:
             made = await self._writer.create(parameters)
-        except (AlreadyExistsError, TransientError):
+        except AlreadyExistsError:
+            await self._stop.pause(_RETRY_S)
+            return False
+        except TransientError:
+            self._may_be_made = True
             await self._stop.pause(_RETRY_S)
             return False
         self._known.know_target(made)
@@ -258,6 +275,7 @@ class Effect:
             return False
         except TransientError:
             self._unanswered = body["metadata"]["resourceVersion"]
+            self._may_be_made = True
             return False
         except NotFoundError as error:
             raise missing(self._mutation) from error

@@ -3,7 +3,7 @@
 import msgspec
 
 from services.executor.capture import Captures, is_captured_undo, missing
-from services.executor.core.captures import Mutation
+from services.executor.core.captures import Mutation, without_change
 from services.executor.core.changes import State
 from services.executor.held import HeldClaim
 from services.executor.keeping import KeptStates
@@ -59,3 +59,9 @@ class KnownState:
             return
         target = msgspec.structs.replace(captured.target, uid=live["metadata"]["uid"])
         self._claim.note(inverse=msgspec.structs.replace(captured, target=target))
+
+    def know_unchanged(self) -> None:
+        """Take note that the change was not made: there is nothing of ours to undo."""
+        captured = self._claim.now.status.rollback_information
+        if captured is not None:
+            self._claim.note(inverse=without_change(captured))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.executor.actions import rollouts, waiting
@@ -250,9 +251,10 @@ def test_a_key_with_bytes_for_a_value_is_removed_as_well() -> None:
 @pytest.mark.parametrize("value", ["${abc}", "abcd$", "YWJj\n$"])
 def test_a_value_that_is_no_base64_once_it_is_known_is_named_and_not_guessed(value: str) -> None:
     live = {"kind": "Secret", "metadata": {"name": "web"}}
+    wanted = msgspec.convert({"secret": "web", "data": {"token": value}}, UpdateSecret)
 
     with pytest.raises(RefusedError, match=r"data\[token\]: it is no base64") as refused:
-        _state(Action.UPDATE_SECRET, UpdateSecret(secret="web", data={"token": value}), live)
+        _state(Action.UPDATE_SECRET, wanted, live)
 
     assert refused.value.error is ErrorType.VALIDATION_ERROR
     assert value not in str(refused.value)

@@ -20,7 +20,7 @@ from shared.api.parameters import (
     WaitForCondition,
 )
 from shared.api.workflow_spec import Step
-from shared.errors import ConflictError, FencedError, PermanentError
+from shared.errors import ConflictError, FencedError, PermanentError, TransientError
 from tests.support.builders import make_workflow, planned
 from tests.support.virtual_time import run, virtual_clock
 from tests.unit.executor.little_cluster import stored
@@ -181,6 +181,61 @@ def test_a_target_that_was_taken_meanwhile_is_waited_for_and_captured_anew() -> 
     run(scenario())
 
 
+def test_a_target_is_captured_anew_though_its_first_look_finds_no_answer() -> None:
+    async def scenario() -> None:
+        stage = _patching(Stage())
+        claim = await stage.claimed()
+        stage.cluster.on_dry_run = [_raising(TransientError("ApiUnavailable", "gone"))]
+        holder = stage.hold()
+        stage.change(minReadySeconds=7)
+        ended = msgspec.structs.replace(
+            holder, status=msgspec.structs.replace(holder.status, phase=ExecutionPhase.COMPLETED)
+        )
+        _at(60, lambda: stage.cluster.put(KUBERNETES_EXECUTION, stored(ended)))
+
+        effect = await _carry_out(stage, claim)
+
+        captured = effect.claim.status.rollback_information
+        assert captured is not None
+        assert captured.before == {"spec.minReadySeconds": "7"}
+
+    run(scenario())
+
+
+def test_what_was_never_changed_needs_no_undo() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        claim = await stage.claimed()
+        stage.hold()
+        effect = stage.effect(claim)
+
+        error = await _refused(effect.apply())
+
+        assert error.error is ErrorType.TIMEOUT
+        captured = effect.claim.status.rollback_information
+        assert captured is not None
+        assert not captured.available
+
+    run(scenario())
+
+
+def test_what_may_have_been_changed_can_be_undone() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        stage.cluster.losing = "request"
+        claim = await stage.claimed()
+        _at(0.1, stage.hold)
+        effect = stage.effect(claim)
+
+        await _refused(effect.apply())
+
+        captured = effect.claim.status.rollback_information
+        assert captured is not None
+        assert captured.available
+
+    run(scenario())
+
+
 def test_a_target_that_is_not_let_go_is_waited_for_until_the_limit() -> None:
     async def scenario() -> None:
         stage = Stage()
@@ -331,16 +386,7 @@ def test_a_second_attempt_after_somebody_changed_the_target_captures_what_is_the
 
 def test_a_target_that_moves_while_a_patch_is_tried_is_looked_at_again() -> None:
     async def scenario() -> None:
-        stage = Stage()
-        wanted = PatchDeployment(
-            deployment="web", patch_type="merge", patch="spec: {minReadySeconds: 1}"
-        )
-        step = Step(
-            name="web",
-            action=str(Action.PATCH_DEPLOYMENT),
-            parameters=Parameters(patch_deployment=wanted),
-        )
-        stage.workflow = planned(make_workflow([step]))
+        stage = _patching(Stage())
         stage.cluster.on_dry_run = [
             _raising(PermanentError("Invalid", "not now")),
             _raising(ConflictError("Conflict", "it moved")),
@@ -353,6 +399,20 @@ def test_a_target_that_moves_while_a_patch_is_tried_is_looked_at_again() -> None
         assert stage.target()["spec"]["minReadySeconds"] == 1
 
     run(scenario())
+
+
+def _patching(stage: Stage) -> Stage:
+    """Return the stage with a step that makes a free patch of its Deployment."""
+    wanted = PatchDeployment(
+        deployment="web", patch_type="merge", patch="spec: {minReadySeconds: 1}"
+    )
+    step = Step(
+        name="web",
+        action=str(Action.PATCH_DEPLOYMENT),
+        parameters=Parameters(patch_deployment=wanted),
+    )
+    stage.workflow = planned(make_workflow([step]))
+    return stage
 
 
 def _raising(error: Exception) -> Callable[[], object]:
