@@ -208,7 +208,10 @@ class LedgerCluster:
         self._claim.note(effects=kept)
 
     def refute(self, kind: Kind, name: str, *, version: str) -> None:
-        """Take out patches of an object that will never be made: it has another version."""
+        """Take out patches of an object that will never be made: it has another version.
+
+        The taking of a lock stays: it leaves no stamp that would show whether it was made.
+        """
         known = self._claim.now.status.effects
         kept = [
             each
@@ -216,6 +219,7 @@ class LedgerCluster:
             if each.answered
             or (each.verb, each.kind, each.name) != ("patch", kind.kind, name)
             or each.resource_version_before == version
+            or effects.bears_no_change(each, kind)
         ]
         if len(kept) < len(known):
             self._claim.note(effects=kept)

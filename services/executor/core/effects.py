@@ -32,6 +32,11 @@ def digest(kind: Kind, body: Any) -> str:
     return sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:_DIGITS]
 
 
+def bears_no_change(record: EffectRecord, kind: Kind) -> bool:
+    """Return whether a patch set nothing but marks of ours, or may have: the taking of a lock."""
+    return record.digest in ("", digest(kind, {}))
+
+
 def answered(
     records: Sequence[EffectRecord], position: int, *, uid: str, version: str
 ) -> list[EffectRecord]:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from services.executor.core import effects
+from services.executor.core.changes import Address
 from services.executor.held import HeldClaim
 from services.executor.ledger import LedgerCluster, eviction
+from services.executor.locking import TargetLocks
 from shared.api.execution import EffectRecord, KubernetesExecution
-from shared.api.groups import CONFIG_MAP, KUBERNETES_EXECUTION, SECRET
+from shared.api.groups import CONFIG_MAP, DEPLOYMENT, KUBERNETES_EXECUTION, SECRET
 from shared.api.meta import LAST_OPERATIONS_ANNOTATION
 from shared.errors import (
     AlreadyExistsError,
@@ -200,6 +202,42 @@ async def test_a_creation_whose_answer_was_lost_is_one_when_its_stamp_is_seen() 
     (record,) = ledger.records
     assert (record.uid, record.answered) == ("u1", True)
     assert record.digest == effects.digest(CONFIG_MAP, body)
+
+
+@in_virtual_time
+async def test_a_lock_whose_answer_was_lost_stays_written_down_when_the_target_has_moved() -> None:
+    stage = Stage()
+    ledger = Ledger(stage, await _unclaimed(stage))
+    execution, address = ledger.held.now, Address(kind=DEPLOYMENT, name="web", namespace="default")
+    stage.cluster.losing = "answer"
+    with pytest.raises(TransientError):
+        await TargetLocks(ledger.cluster, stage.executions).take(address, stage.target(), execution)
+
+    ledger.cluster.refute(DEPLOYMENT, "web", version=stage.target()["metadata"]["resourceVersion"])
+
+    (record,) = ledger.records
+    assert (record.verb, record.name, record.answered) == ("patch", "web", False)
+    assert len(stage.cluster.changes_of(DEPLOYMENT)) == 1
+
+
+@in_virtual_time
+async def test_a_stamped_change_that_shows_nowhere_was_never_made() -> None:
+    stage = Stage()
+    ledger = await _ledger(stage)
+    stamp = {LAST_OPERATIONS_ANNOTATION: "a1/1/1/"}
+    version = stage.target()["metadata"]["resourceVersion"]
+    body = {
+        "metadata": {"resourceVersion": version, "annotations": stamp},
+        "spec": {"replicas": 3},
+    }
+    stage.cluster.losing = "request"
+    with pytest.raises(TransientError):
+        await ledger.cluster.patch(DEPLOYMENT, "web", body)
+    stage.change(replicas=9)
+
+    ledger.cluster.refute(DEPLOYMENT, "web", version=stage.target()["metadata"]["resourceVersion"])
+
+    assert ledger.records == []
 
 
 @in_virtual_time
