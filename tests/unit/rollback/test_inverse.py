@@ -47,6 +47,61 @@ def test_from_what_the_first_found_to_what_the_last_left(
     assert found.target == attempts[-1].target
 
 
+def patched(**fields: tuple[str, str]) -> CapturedInverse:
+    """Return what was captured before a free patch, as each field before and after."""
+    return msgspec.structs.replace(
+        inverse(1, 2),
+        before={path: before for path, (before, _) in fields.items()},
+        after={path: after for path, (_, after) in fields.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempts", "whole"),
+    [
+        pytest.param(
+            [patched(x=("1", "2"), y=("1", "2")), patched(y=("1", "2"))],
+            patched(x=("1", "2"), y=("1", "2")),
+            id="somebody took one back",
+        ),
+        pytest.param(
+            [patched(x=("1", "2"), y=("1", "2")), patched(y=("7", "2"))],
+            patched(x=("1", "2"), y=("7", "2")),
+            id="somebody changed one",
+        ),
+        pytest.param(
+            [patched(x=("1", "2")), patched(y=("1", "2"))],
+            patched(x=("1", "2"), y=("1", "2")),
+            id="another one",
+        ),
+        pytest.param(
+            [patched(x=("1", "2"), y=("1", "2")), patched(y=("7", "2")), patched(x=("2", "3"))],
+            patched(x=("1", "3"), y=("7", "2")),
+            id="each in its turn",
+        ),
+        pytest.param(
+            [patched(x=("1", "2")), patched(x=("7", "2"), y=("1", "2"))],
+            patched(x=("7", "2"), y=("1", "2")),
+            id="somebody changed all",
+        ),
+    ],
+)
+def test_no_field_is_left_behind_that_only_an_earlier_attempt_changed(
+    attempts: list[CapturedInverse], whole: CapturedInverse
+) -> None:
+    found = combined(attempts)
+
+    assert found is not None
+    assert (found.before, found.after) == (whole.before, whole.after)
+
+
+def test_more_fields_than_an_execution_may_name_are_not_put_together() -> None:
+    first = patched(**{f"x{n}": ("1", "2") for n in range(20)})
+    second = patched(**{f"y{n}": ("1", "2") for n in range(20)})
+
+    assert combined([first, second]) == second
+
+
 def test_attempts_that_changed_nothing_need_no_undo() -> None:
     assert combined([]) is None
     assert combined([inverse(3, 3), inverse(3, 3)]) is None
