@@ -84,7 +84,7 @@ class Captures:
         if state.changes and keeping.belongs_in_secret(mutation.address.kind, state):
             version = live["metadata"]["resourceVersion"] if live is not None else ""
             kept_in, state = await self._kept.keep(execution, state, version=version)
-            shown = keeping.shown(state)
+            shown = await self._told(execution, state, kept_in)
         elif keeping.belongs_in_secret(mutation.address.kind, state):
             shown = State(before={}, after={})
         inverse = captures.inverse_of(mutation, state, live, shown=shown, kept_in=kept_in)
@@ -144,6 +144,25 @@ class Captures:
             case _:
                 return Material(stamp=stamp)
 
+    async def _told(self, execution: KubernetesExecution, state: State, name: str) -> State:
+        """Return what may be said of a state that is kept, and whether it goes on from another."""
+        told, spec = keeping.shown(state, name), execution.spec
+        attempts = await self._attempts(execution) if spec.attempt > 1 else {}
+        captured = [
+            each.status.rollback_information
+            for _, each in sorted(attempts.items())
+            if each.status.rollback_information is not None
+        ]
+        earlier = next((each for each in reversed(captured) if each.available), None)
+        if earlier is None or not earlier.kept_in:
+            return told
+        try:
+            before = await self._kept.state(earlier, namespace=execution.metadata.namespace)
+        except RefusedError:
+            return told
+        shown = State(before=earlier.before, after=earlier.after)
+        return keeping.linked(told, state, shown=shown, earlier=before)
+
     async def _continued(
         self, execution: KubernetesExecution, state: State, live: Object
     ) -> CapturedInverse | None:
@@ -162,7 +181,7 @@ class Captures:
         self, execution: KubernetesExecution, live: Object
     ) -> CapturedInverse | None:
         """Return what an earlier attempt captured, if its change is on the target."""
-        spec, meta = execution.spec, execution.metadata
+        spec = execution.spec
         made = {
             attempt
             for attempt in range(1, spec.attempt)
@@ -172,12 +191,18 @@ class Captures:
         }
         if not made:
             return None
-        uid = Uid(spec.workflow_execution_ref.uid)
-        for each in await self._executions.of_workflow(meta.namespace, uid):
-            same = each.spec.step_name == spec.step_name and each.spec.kind is spec.kind
-            if same and each.spec.attempt == max(made):
-                return each.status.rollback_information
-        return None
+        latest = (await self._attempts(execution)).get(max(made))
+        return latest.status.rollback_information if latest is not None else None
+
+    async def _attempts(self, execution: KubernetesExecution) -> dict[int, KubernetesExecution]:
+        """Return the earlier attempts of the same step that are still there."""
+        spec, uid = execution.spec, Uid(execution.spec.workflow_execution_ref.uid)
+        return {
+            each.spec.attempt: each
+            for each in await self._executions.of_workflow(execution.metadata.namespace, uid)
+            if (each.spec.step_name, each.spec.kind) == (spec.step_name, spec.kind)
+            and each.spec.attempt < spec.attempt
+        }
 
 
 def parameters_for(execution: KubernetesExecution) -> ActionParameters | None:

@@ -22,7 +22,6 @@ IN_SECRET_BYTES: Final = 1_000_000
 """A Secret may hold 1 MiB of data."""
 TYPE: Final = "kubernaut.ai/undo"
 _KEY: Final = "state"
-_KEPT: Final = "(kept in a Secret)"
 _SENSITIVE: Final = re.compile(
     r"\.(containers|initContainers)$|\.(containers|initContainers)\[[^]]*\]\.env(\[|$)|"
     r"(^|\.)(template|jobTemplate)(\.spec)?$|"
@@ -40,14 +39,32 @@ def belongs_in_secret(kind: Kind, state: State) -> bool:
     return _size(state) > IN_STATUS_BYTES
 
 
-def shown(state: State) -> State:
-    """Return what may be said of a state that is kept in a Secret: its first paths."""
+def shown(state: State, name: str) -> State:
+    """Return what may be said of a state that a Secret keeps: its first paths, and where."""
     paths = sorted(state.after)[:IN_STATUS_PATHS]
     return State(
-        before=dict.fromkeys(paths, _KEPT),
-        after=dict.fromkeys(paths, _KEPT),
+        before=dict.fromkeys(paths, f"(before, in Secret {name})"),
+        after=dict.fromkeys(paths, f"(after, in Secret {name})"),
         absent_before=state.absent_before,
     )
+
+
+def linked(told: State, state: State, *, shown: State, earlier: State) -> State:
+    """Return what is said of a state, in the words of an earlier one where it goes on from it.
+
+    Whoever sees only the words can tell by them whether somebody changed the values in between.
+
+    Args:
+        told: what is said of it on its own.
+        state: as it is kept.
+        shown: what is said of the state that an earlier attempt captured.
+        earlier: that state, as it is kept.
+    """
+    if state.before == earlier.after:
+        return msgspec.structs.replace(told, before=shown.after)
+    if state.before == earlier.before:
+        return msgspec.structs.replace(told, before=shown.before)
+    return told
 
 
 def secret_of(execution: KubernetesExecution, name: str, state: State) -> Object:

@@ -13,7 +13,7 @@ from shared.api.enums import (
     OnDrift,
     RollbackStepPhase,
 )
-from shared.api.execution import KubernetesExecution, RollbackOf
+from shared.api.execution import CapturedInverse, KubernetesExecution, RollbackOf
 from shared.api.meta import NamedRef
 from shared.api.parameters import Parameters
 from shared.api.workflow import WorkflowExecution
@@ -116,7 +116,7 @@ def _captured(
     if last is None or last.status.rollback_information is None:
         return _failed("UndoDataMissing", "its execution is gone, and with it the state before")
     inverse = combined([each for each in found if each is not None])
-    if None in attempts and (inverse is None or inverse.before == inverse.after):
+    if None in attempts and not _shows_before(inverse):
         # What the last attempt found may be what the lost one had left.
         lost = f"the execution of attempt {attempts.index(None) + 1} is gone"
         return _failed("UndoDataMissing", f"{lost}, and with it the state before")
@@ -159,6 +159,11 @@ def _did_nothing(attempt: KubernetesExecution | None) -> bool:
     if status.rollback_information is None:
         return True
     return not status.effects and status.claim_fence <= 1
+
+
+def _shows_before(inverse: CapturedInverse | None) -> bool:
+    """Return whether what was before stands in an inverse, and is not what the step sets."""
+    return inverse is not None and not inverse.kept_in and inverse.before != inverse.after
 
 
 def _skipped(reason: str, message: str) -> NoUndo:

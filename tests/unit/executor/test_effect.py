@@ -9,10 +9,12 @@ import pytest
 from services.executor.core import claims, locks, operations, results
 from services.executor.core.changes import Done, RefusedError
 from services.executor.effect import Effect
+from services.rollback.core.inverse import combined
 from shared.api.enums import Action, ErrorType, ExecutionKind, ExecutionPhase
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import DEPLOYMENT, KUBERNETES_EXECUTION
 from shared.api.parameters import (
+    EnableDebugMode,
     Parameters,
     PatchDeployment,
     ScaleDeployment,
@@ -384,6 +386,26 @@ def test_a_second_attempt_after_somebody_changed_the_target_captures_what_is_the
     run(scenario())
 
 
+@pytest.mark.parametrize("theirs", [True, False])
+def test_what_somebody_kept_secret_between_attempts_is_not_taken_back(theirs: bool) -> None:
+    async def scenario() -> None:
+        stage = _debugging(Stage())
+        first = await stage.claimed()
+        await stage.effect(first).apply()
+        _log(stage, "trace" if theirs else None)
+
+        second = await stage.claimed(attempt=2)
+
+        found = [each.status.rollback_information for each in (first, second)]
+        before, after = (each for each in found if each is not None)
+        whole = combined([before, after])
+        assert whole is not None
+        assert whole.kept_in == (after if theirs else before).kept_in
+        assert whole.left_in == ("" if theirs else after.kept_in)
+
+    run(scenario())
+
+
 def test_a_target_that_moves_while_a_patch_is_tried_is_looked_at_again() -> None:
     async def scenario() -> None:
         stage = _patching(Stage())
@@ -413,6 +435,25 @@ def _patching(stage: Stage) -> Stage:
     )
     stage.workflow = planned(make_workflow([step]))
     return stage
+
+
+def _debugging(stage: Stage) -> Stage:
+    """Return the stage with a step that sets a variable, which no status may show."""
+    step = Step(
+        name="web",
+        action=str(Action.ENABLE_DEBUG_MODE),
+        parameters=Parameters(enable_debug_mode=EnableDebugMode(deployment="web", container="app")),
+    )
+    stage.workflow = planned(make_workflow([step]))
+    return stage
+
+
+def _log(stage: Stage, level: str | None) -> None:
+    """Do as somebody else who sets that variable, or takes it out."""
+    template = stage.target()["spec"]["template"]
+    variables = [{"name": "LOG_LEVEL", "value": level}] if level else []
+    template["spec"]["containers"][0]["env"] = variables
+    stage.change(template=template)
 
 
 def _raising(error: Exception) -> Callable[[], object]:

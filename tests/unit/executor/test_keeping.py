@@ -36,16 +36,34 @@ def test_what_is_kept_comes_back_whole(
 
 @given(values, values)
 def test_what_is_shown_of_it_holds_no_value(before: dict[str, str], after: dict[str, str]) -> None:
-    shown = keeping.shown(State(before=before, after=after))
+    shown = keeping.shown(State(before=before, after=after), "x-undo-7")
 
-    assert set(shown.before.values()) | set(shown.after.values()) <= {"(kept in a Secret)"}
+    assert set(shown.before.values()) <= {"(before, in Secret x-undo-7)"}
+    assert set(shown.after.values()) <= {"(after, in Secret x-undo-7)"}
     assert set(shown.after) <= set(after)
 
 
 def test_a_status_names_no_more_paths_than_it_may_have() -> None:
     many = _state(*(f"data.{n}" for n in range(40)))
 
-    assert len(keeping.shown(many).after) == keeping.IN_STATUS_PATHS
+    assert len(keeping.shown(many, "kept").after) == keeping.IN_STATUS_PATHS
+
+
+@pytest.mark.parametrize(
+    ("before", "followed"), [("2", "after"), ("1", "before"), ("7", "nothing")]
+)
+def test_texts_are_equal_where_the_values_are_that_they_stand_for(
+    before: str, followed: str
+) -> None:
+    first = State(before={"data.a": "1"}, after={"data.a": "2"})
+    second = State(before={"data.a": before}, after={"data.a": "3"})
+    earlier = keeping.shown(first, "first")
+
+    shown = keeping.linked(keeping.shown(second, "second"), second, shown=earlier, earlier=first)
+
+    assert (shown.before == earlier.after) is (followed == "after")
+    assert (shown.before == earlier.before) is (followed == "before")
+    assert shown.after == {"data.a": "(after, in Secret second)"}
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,11 @@ def test_a_step_whose_attempts_all_found_their_goal_is_skipped() -> None:
             RollbackStepPhase.FAILED,
             id="made again",
         ),
+        pytest.param(
+            msgspec.structs.replace(inverse(2, 3), kept_in="a"),
+            RollbackStepPhase.FAILED,
+            id="nobody sees what it found",
+        ),
         pytest.param(inverse(2, 3), RollbackStepPhase.COMPLETED, id="knows what was before"),
     ],
 )
