@@ -91,11 +91,20 @@ def _intend_resources(parameters: IncreaseResources, live: Object, material: Mat
 def _intend_debug(parameters: EnableDebugMode, live: Object, material: Material) -> Wanted:
     del material
     found = container_of(live, parameters.container)
+    _refuse_twice(found, parameters.variable)
     path = element(f"{element(f'{_POD}.containers', found['name'])}.env", parameters.variable)
     # The API server keeps no empty value, and one that it does not keep would look like drift.
     level = {"value": parameters.log_level} if parameters.log_level else {}
     wanted = {"name": parameters.variable} | level
     return Wanted(fields={path: text(wanted)})
+
+
+def _refuse_twice(container: Object, variable: str) -> None:
+    """Stop where a variable has several values: the last one counts, and it has no path."""
+    count = [each["name"] for each in container.get("env") or []].count(variable)
+    if count > 1:
+        name = container["name"]
+        raise refused(f"container {name} sets {variable} {count} times; leave one of them")
 
 
 def _intend_migration(parameters: MigrateWorkload, live: Object, material: Material) -> Wanted:

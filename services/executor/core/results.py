@@ -113,7 +113,7 @@ def _with_pods(restarted: RestartResult | None, claim: KubernetesExecution) -> R
 
 def _already_satisfied(inverse: CapturedInverse) -> str:
     values = ", ".join(f"{path} is {value}" for path, value in sorted(inverse.after.items()))
-    return f"already satisfied: {values}"[:_MAX_MESSAGE]
+    return f"already satisfied: {values}"[:_MAX_MESSAGE] if values else "already satisfied"
 
 
 def _affected(

@@ -22,6 +22,7 @@ from services.executor.core.changes import (
 from shared.api.enums import Action, ErrorType
 from shared.api.parameters import (
     ActionParameters,
+    EnableDebugMode,
     RestartDeployment,
     ScaleDeployment,
     TargetResource,
@@ -272,3 +273,15 @@ def test_the_rules_of_a_policy_are_replaced_and_not_mixed_with_what_is_there() -
         {"op": "add", "path": "/spec/podSelector", "value": {"matchLabels": {"app": "b"}}},
         {"op": "add", "path": "/spec/egress", "value": None},
     ]
+
+
+def test_a_variable_that_stands_there_twice_is_not_set_in_the_place_that_nobody_reads() -> None:
+    live = live_deployment()
+    twice = [{"name": "LOG_LEVEL", "value": "info"}, {"name": "LOG_LEVEL", "value": "warn"}]
+    live["spec"]["template"]["spec"]["containers"][0]["env"] = twice
+    wanted = EnableDebugMode(deployment="web", container="app")
+
+    with pytest.raises(RefusedError, match="container app sets LOG_LEVEL 2 times") as refused:
+        _state(Action.ENABLE_DEBUG_MODE, wanted, live)
+
+    assert refused.value.error is ErrorType.VALIDATION_ERROR

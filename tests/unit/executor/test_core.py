@@ -270,6 +270,18 @@ def test_what_was_made_from_a_bare_manifest_was_not_there_before() -> None:
     assert len(outcome.resources_affected) == 1
 
 
+def test_a_goal_that_names_no_field_is_said_to_be_reached_in_whole_words() -> None:
+    found = CapturedInverse(available=False, target=TARGET)
+    claim = _claim(execution_of(_granted(), "a", captured=found))
+    convergent = msgspec.structs.replace(claim.spec, convergent=True)
+
+    status = results.completed(
+        msgspec.structs.replace(claim, spec=convergent), StepResult(success=True), now=NOW
+    )
+
+    assert status.message == "already satisfied"
+
+
 def test_the_job_that_ran_and_the_end_of_its_log_stand_in_the_status() -> None:
     claim = _claim(execution_of(_granted(), "a"))
     status = results.completed(claim, StepResult(success=True), now=NOW)
