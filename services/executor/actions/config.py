@@ -95,7 +95,10 @@ def _undo_manifest(parameters: ApplyManifest, state: State) -> tuple[Action, Act
         "kind": identity.kind,
         "metadata": {"name": identity.name},
     }
-    return Action.APPLY_MANIFEST, msgspec.structs.replace(parameters, manifest=text(plain))
+    back = msgspec.structs.replace(
+        parameters, manifest=text(plain), namespace=parameters.namespace or identity.namespace
+    )
+    return Action.APPLY_MANIFEST, back
 
 
 CONFIG: Final = Handler(

@@ -22,6 +22,7 @@ from services.executor.core.changes import (
 from shared.api.enums import Action, ErrorType
 from shared.api.parameters import (
     ActionParameters,
+    ApplyManifest,
     EnableDebugMode,
     RestartDeployment,
     ScaleDeployment,
@@ -285,3 +286,15 @@ def test_a_variable_that_stands_there_twice_is_not_set_in_the_place_that_nobody_
         _state(Action.ENABLE_DEBUG_MODE, wanted, live)
 
     assert refused.value.error is ErrorType.VALIDATION_ERROR
+
+
+@pytest.mark.parametrize("namespace", ["", "there"])
+def test_the_undo_of_a_manifest_is_about_the_object_of_the_manifest(namespace: str) -> None:
+    manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: web, namespace: elsewhere}}"
+    wanted = ApplyManifest(manifest=manifest, namespace=namespace)
+    undo = HANDLERS[Action.APPLY_MANIFEST].undo
+    assert undo is not None
+
+    named, back = undo(wanted, State(before={}, after={"data.a": "1"}))
+
+    assert target_of(named, back, "default") == target_of(Action.APPLY_MANIFEST, wanted, "default")
