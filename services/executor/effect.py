@@ -268,7 +268,7 @@ class Effect:
         parameters = self._mutation.parameters
         try:
             if isinstance(parameters, ApplyManifest) and self._undo is None:
-                await self._writer.apply(live, parameters)
+                self._known.know_target(await self._writer.apply(live, parameters))
             else:
                 await self._writer.patch(body)
         except ConflictError:

@@ -3,7 +3,7 @@
 import msgspec
 
 from services.executor.capture import Captures, is_captured_undo, missing
-from services.executor.core.captures import Mutation, without_change
+from services.executor.core.captures import Mutation, with_allocated, without_change
 from services.executor.core.changes import State
 from services.executor.held import HeldClaim
 from services.executor.keeping import KeptStates
@@ -53,12 +53,17 @@ class KnownState:
         self._state = None
 
     def know_target(self, live: Object) -> None:
-        """Take note of which object a manifest made: its undo deletes that one only."""
+        """Take note of what our write left: which object it made, and what was allocated for it.
+
+        The undo of what a manifest made deletes that one object only.
+        """
         captured = self._claim.now.status.rollback_information
-        if captured is None or captured.target is None or captured.target.uid:
+        if captured is None or captured.target is None:
             return
-        target = msgspec.structs.replace(captured.target, uid=live["metadata"]["uid"])
-        self._claim.note(inverse=msgspec.structs.replace(captured, target=target))
+        if not captured.target.uid:
+            target = msgspec.structs.replace(captured.target, uid=live["metadata"]["uid"])
+            captured = msgspec.structs.replace(captured, target=target)
+        self._claim.note(inverse=with_allocated(captured, live))
 
     def know_unchanged(self) -> None:
         """Take note that the change was not made: there is nothing of ours to undo."""

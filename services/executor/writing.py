@@ -35,10 +35,10 @@ class TargetWriter:
         """Stamp the target, and change nothing else."""
         await self.patch(stamps.stamped(live, {}, self._claim.now, locks_too=locks_too))
 
-    async def apply(self, live: Object, parameters: ApplyManifest) -> None:
-        """Apply a manifest on the target as it was read."""
+    async def apply(self, live: Object, parameters: ApplyManifest) -> Object:
+        """Apply a manifest on the target as it was read; return what it led to."""
         manifest = manifest_for(self._mutation, parameters)
-        await self._cluster.apply(
+        return await self._cluster.apply(
             self._address.kind,
             self._address.name,
             stamps.stamped(live, manifest, self._claim.now),

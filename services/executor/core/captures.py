@@ -10,6 +10,7 @@ from services.executor.core import paths
 from services.executor.core.changes import Address, Object, State, Wanted
 from shared.api.enums import Action
 from shared.api.execution import CapturedInverse, KubernetesExecution, TargetRef
+from shared.api.groups import SERVICE
 from shared.api.meta import LAST_OPERATIONS_ANNOTATION, LOCKED_BY_ANNOTATION
 from shared.api.parameters import ActionParameters
 from shared.effects.catalogue import with_parameters
@@ -25,6 +26,7 @@ _SET_BY_SERVER: Final = (
 )
 _ALLOCATED: Final = (".nodePort", ".clusterIP", ".clusterIPs", ".healthCheckNodePort")
 """Of a Service: chosen anew by each request, also by one that is only tried."""
+_PORTS: Final = "spec.ports"
 _STAMPS: Final = (LAST_OPERATIONS_ANNOTATION, LOCKED_BY_ANNOTATION)
 
 
@@ -122,6 +124,22 @@ def continued(inverse: CapturedInverse, earlier: CapturedInverse) -> CapturedInv
     )
 
 
+def with_allocated(inverse: CapturedInverse, live: Object) -> CapturedInverse:
+    """Return the inverse with the ports of a Service as the write itself had them allocated.
+
+    Args:
+        inverse: with those that its dry run showed.
+        live: the object as our write left it.
+    """
+    tried, made = inverse.after.get(_PORTS, paths.ABSENT), paths.read(live, _PORTS)
+    is_service = inverse.target is not None and inverse.target.kind == SERVICE.kind
+    if not is_service or inverse.kept_in or paths.ABSENT in {tried, made}:
+        return inverse
+    if _without_numbers(tried) != _without_numbers(made):
+        return inverse
+    return msgspec.structs.replace(inverse, after=inverse.after | {_PORTS: made})
+
+
 def without_change(inverse: CapturedInverse) -> CapturedInverse:
     """Return the inverse of what is not going to be changed: nothing to undo."""
     return msgspec.structs.replace(
@@ -133,6 +151,14 @@ def stamp_of(execution: KubernetesExecution) -> str:
     """Return the same time stamp for every try of one execution."""
     started = execution.status.start_time
     return started.isoformat().replace("+00:00", "Z") if started else ""
+
+
+def _without_numbers(ports: str) -> list[Object]:
+    """Return the ports of a Service without those that the nodes open for them."""
+    return [
+        {key: each for key, each in port.items() if key != "nodePort"}
+        for port in paths.value(ports)
+    ]
 
 
 def _is_left_open(manifest: Object, path: str) -> bool:

@@ -16,12 +16,12 @@ from services.executor.core import paths
 from services.executor.core.changes import DRIFT_REASON
 from shared.api.enums import Action, ErrorType, ExecutionPhase
 from shared.api.execution import KubernetesExecution
-from shared.api.groups import DEPLOYMENT, NETWORK_POLICY, STATEFUL_SET
+from shared.api.groups import DEPLOYMENT, NETWORK_POLICY, SERVICE, STATEFUL_SET
 from shared.api.meta import LAST_OPERATIONS_ANNOTATION
 from shared.effects.catalogue import CATALOGUE
 from shared.kube.port import Object
 from tests.support.acts import Act, Acts
-from tests.support.inverses import CASES, Case
+from tests.support.inverses import CASES, Case, parameters_for
 from tests.support.partial import comparable, holds, overlaid
 
 EXAMPLES: Final = int(os.environ.get("EXAMPLES", "8"))
@@ -86,6 +86,29 @@ async def _there_and_back(acts: Acts, case: Case, change: str) -> None:
             await stage.judge_undo(act, before)
     finally:
         await stage.clean()
+
+
+async def test_ports_that_the_server_numbers_are_not_taken_for_a_change_of_others(
+    acts: Acts,
+) -> None:
+    name = acts.fresh_name()
+    old, new = {"name": "old", "port": 80}, {"name": "new", "port": 81}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}}
+    spec = {"type": "NodePort", "selector": {"app": name}}
+    before = await acts.make(SERVICE, service | {"spec": spec | {"ports": [old]}})
+    wanted = service | {"spec": {"ports": [old, new]}}
+    manifest = {"manifest": paths.text(wanted), "forceConflicts": True}
+
+    act = await acts.act(Action.APPLY_MANIFEST, parameters_for(Action.APPLY_MANIFEST, manifest))
+    live = await acts.read(SERVICE, name)
+    undo = await act.undone()
+
+    assert live is not None
+    assert [port["name"] for port in live["spec"]["ports"]] == ["old", "new"]
+    assert undo.status.phase is ExecutionPhase.COMPLETED, undo.status.message
+    after = await acts.read(SERVICE, name)
+    assert after is not None
+    assert comparable(after) == comparable(before)
 
 
 class _Stage:

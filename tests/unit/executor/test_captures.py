@@ -1,6 +1,12 @@
 """What is captured of a change: which fields of an object are the change's own."""
 
-from services.executor.core.captures import state_made
+from typing import Any
+
+import pytest
+
+from services.executor.core import paths
+from services.executor.core.captures import state_made, with_allocated
+from shared.api.execution import CapturedInverse, TargetRef
 
 MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}}
 
@@ -42,3 +48,33 @@ def test_what_a_manifest_says_of_what_could_be_allocated_is_its_own() -> None:
 
     assert after["spec.clusterIP"] == '"None"'
     assert after["spec.ports[a].nodePort"] == "30123"
+
+
+def _service(*ports: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": list(ports)}}
+
+
+def _captured(kind: str = "Service", *ports: dict[str, Any]) -> CapturedInverse:
+    return CapturedInverse(
+        available=True,
+        target=TargetRef(kind=kind, name="web", uid="u1"),
+        before={"spec.ports": "[]"},
+        after={"spec.ports": paths.text(list(ports)), "spec.type": '"NodePort"'},
+    )
+
+
+def test_the_write_allocates_other_ports_than_its_trial() -> None:
+    tried, made = {"name": "a", "nodePort": 30000}, {"name": "a", "nodePort": 31742}
+
+    left = with_allocated(_captured("Service", tried), _service(made))
+
+    assert left.after == {"spec.ports": paths.text([made]), "spec.type": '"NodePort"'}
+
+
+@pytest.mark.parametrize(
+    "live", [_service({"name": "b", "nodePort": 30000}), _service(), {"spec": {}}]
+)
+def test_ports_that_somebody_changed_are_not_taken_for_allocated(live: dict[str, Any]) -> None:
+    captured = _captured("Service", {"name": "a", "nodePort": 30000})
+
+    assert with_allocated(captured, live) == captured
