@@ -29,6 +29,27 @@ _OVER_QUOTA: Final = "exceeded quota:"
 _SEVERAL_BUDGETS: Final = "more than one PodDisruptionBudget"
 """What an eviction is answered with code 500 that will be, until a person takes one away."""
 
+_NOT_UNDERSTOOD: Final = (
+    "failed to create typed patch object",
+    "does not contain declared merge key",
+    "list element types are not identical",
+    "unknown patch type",
+    "unable to find api field",
+)
+"""What is answered with code 500, and would be for ever: the patch itself is wrong."""
+_DUMPS: Final = tuple(
+    (re.compile(pattern, re.DOTALL), instead)
+    for pattern, instead in (
+        (r' value: "(?:map\[|\[|\{).*"(?=: )', " value"),
+        (r" value: (?:map\[|[\[{&]|[\w.]+\{).*[\]}](?=: )", " value"),
+        (r", got &.*", ""),
+        (r"map: map\[.*\](?= does not contain)", "an element of a list"),
+        (r"(?<=list element types are not identical): .*", ""),
+        (r" in map: map\[.*", ""),
+    )
+)
+"""Where a refusal repeats whole objects, and so the values that containers are given."""
+
 _NO_IMPERSONATION: Final = "cannot impersonate"
 _OPT_IN: Final = "not opted in for this action, see `mendflow namespace --help`"
 
@@ -92,7 +113,7 @@ def translate(code: int, body: bytes, *, request: str, retry_after: str = "") ->
         request: verb and resource, for the message.
         retry_after: value of the Retry-After header, in seconds.
     """
-    status = parse_status(body)
+    status = _without_dumps(parse_status(body))
     message = f"{request}: {status.message}"[:_MAX_MESSAGE]
     if code == HTTPStatus.TOO_MANY_REQUESTS:
         return _too_many(status, message, retry_after)
@@ -112,6 +133,14 @@ def conflicting_managers(body: bytes) -> set[str]:
     return {match[1] if match else "" for match in found}
 
 
+def _without_dumps(status: ApiStatus) -> ApiStatus:
+    """Return what was said without the objects that it repeats; their fields are named."""
+    message = status.message
+    for pattern, instead in _DUMPS:
+        message = pattern.sub(instead, message)
+    return msgspec.structs.replace(status, message=message)
+
+
 def _refused(code: int, status: ApiStatus, message: str) -> MendflowError:
     """Return what a request did wrong, by code, reason and cause."""
     if status.reason == "AlreadyExists":
@@ -127,6 +156,8 @@ def _refused(code: int, status: ApiStatus, message: str) -> MendflowError:
 def _broken(code: int, status: ApiStatus, message: str) -> MendflowError:
     if "too large" in status.message:
         return PermanentError("TooLarge", message)
+    if any(phrase in status.message for phrase in _NOT_UNDERSTOOD):
+        return PermanentError("Invalid", message)
     if _SEVERAL_BUDGETS in status.message:
         refusal = status.message[:_MAX_MESSAGE]
         return DisruptionBudgetError("MisconfiguredPDB", message, refusal=refusal)

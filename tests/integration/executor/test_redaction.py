@@ -1,5 +1,6 @@
 """Values of Secrets, and of what often holds some, are in Secrets and nowhere else."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -7,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.monitor.core.assess import assess
-from shared.api.enums import Action, ExecutionPhase
+from shared.api.enums import Action, ErrorType, ExecutionPhase
 from shared.api.execution import KubernetesExecution
-from shared.api.groups import DEPLOYMENT, EVENT, SECRET
+from shared.api.groups import DEPLOYMENT, EVENT, JOB, SECRET, Kind
 from shared.kube.apply import to_json
 from tests.support.acts import Act, Acts
 from tests.support.builders import NOW, by_name
@@ -102,6 +103,33 @@ async def test_row_106_what_is_secret_is_shown_nowhere(action: Action, acts: Act
     _has_none(_values(changed), [*_shown(act, undo), *told])
 
 
+@pytest.mark.parametrize(
+    ("form", "env"),
+    [
+        ("strategic", [{"value": AFTER}]),
+        ("strategic", [AFTER]),
+        ("strategic", {"a": AFTER}),
+        ("merge", {"a": AFTER}),
+    ],
+    ids=["no name", "no map", "no list", "no list to merge"],
+)
+async def test_row_106_a_patch_that_is_not_understood_is_not_repeated(
+    form: str, env: Any, acts: Acts
+) -> None:
+    name = acts.fresh_name()
+    await acts.make(DEPLOYMENT, _deployment(name, BEFORE))
+    pods = {"spec": {"containers": [{"name": "web", "image": "web:1", "env": env}]}}
+    patch = msgspec.json.encode({"spec": {"template": pods}}).decode()
+    given = {"deployment": name, "patchType": form, "patch": patch}
+
+    act = await acts.act(Action.PATCH_DEPLOYMENT, parameters_for(Action.PATCH_DEPLOYMENT, given))
+
+    results = act.execution.status.execution_results
+    assert results is not None
+    assert results.error_type is ErrorType.VALIDATION_ERROR
+    _has_none(_values(None), _shown(act, act.execution))
+
+
 @pytest.mark.parametrize("action", [Action.UPDATE_SECRET, Action.PATCH_DEPLOYMENT], ids=str)
 async def test_row_106_a_refusal_does_not_repeat_what_was_given(action: Action, acts: Acts) -> None:
     name = acts.fresh_name()
@@ -123,6 +151,57 @@ async def test_row_106_a_refusal_does_not_repeat_what_was_given(action: Action, 
 
     assert act.execution.status.phase is ExecutionPhase.FAILED
     assert "nvalid" in act.execution.status.message, "the API server is who refuses it"
+    _has_none(_values(None), _shown(act, act.execution))
+
+
+def _job(name: str, value: str) -> Object:
+    env = [{"name": VARIABLE, "value": value}]
+    pods = {
+        "spec": {
+            "restartPolicy": "Never",
+            "nodeSelector": {"nobody": "here"},
+            "containers": [{"name": "web", "image": "web:1", "env": env}],
+        }
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"template": pods},
+    }
+
+
+def _odd(name: str, value: Any) -> Object:
+    body = _deployment(name, BEFORE)
+    body["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = value
+    return body
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        (JOB, _job, lambda name: _job(name, AFTER)),
+        (DEPLOYMENT, _deployment, lambda name: _odd(name, {"a": AFTER})),
+        (DEPLOYMENT, _deployment, lambda name: _odd(name, [AFTER])),
+    ],
+    ids=["a template that may not change", "a value that is a map", "a value that is a list"],
+)
+async def test_row_106_a_refused_manifest_is_not_repeated(
+    kind: Kind,
+    before: Callable[[str, str], Object],
+    after: Callable[[str], Object],
+    acts: Acts,
+) -> None:
+    name = acts.fresh_name()
+    await acts.make(kind, before(name, BEFORE))
+    manifest = msgspec.json.encode(after(name)).decode()
+    given = {"manifest": manifest, "forceConflicts": True}
+
+    act = await acts.act(Action.APPLY_MANIFEST, parameters_for(Action.APPLY_MANIFEST, given))
+
+    results = act.execution.status.execution_results
+    assert results is not None
+    assert results.error_type is ErrorType.VALIDATION_ERROR
     _has_none(_values(None), _shown(act, act.execution))
 
 

@@ -90,6 +90,100 @@ def test_how_long_to_wait_is_taken_from_the_server(header: str, seconds: float |
     assert error.retry_after_s == seconds
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "told"),
+    [
+        (
+            500,
+            (
+                "failed to create typed patch object (/w; apps/v1, Kind=Deployment): .spec.foo: "
+                "field not declared in schema"
+            ),
+            ".spec.foo: field not declared in schema",
+        ),
+        (
+            500,
+            (
+                "failed to create typed patch object (/w; /v1, Kind=ConfigMap): .data.a: expected "
+                'string, got &value.valueUnstructured{Value:[]interface {}{"s3cr3t"}}'
+            ),
+            ".data.a: expected string",
+        ),
+        (
+            500,
+            (
+                "failed to create typed patch object (/w; apps/v1, Kind=Deployment): .spec: "
+                "expected map, got &{s3cr3t\nand more}"
+            ),
+            ".spec: expected map",
+        ),
+        (
+            500,
+            "map: map[value:s3cr3t x:[a]] does not contain declared merge key: name",
+            "an element of a list does not contain declared merge key: name",
+        ),
+        (
+            500,
+            "list element types are not identical: [[map[name:A value:s3cr3t]] [b]]",
+            "list element types are not identical",
+        ),
+        (500, "unknown patch type: foo in map: map[name:s3cr3t]", "unknown patch type: foo"),
+        (
+            422,
+            (
+                '"" is invalid: patch: Invalid value: "map[env:[map[name:A value:s3cr3t]]]": '
+                "cannot restore struct from: string"
+            ),
+            "patch: Invalid value: cannot restore struct from: string",
+        ),
+        (
+            422,
+            (
+                r'"" is invalid: patch: Invalid value: "{\"a\":\"s3cr3t\": \"x\"}": json: cannot '
+                "unmarshal number into Go struct field EnvVar.spec.env.value of type string"
+            ),
+            "cannot unmarshal number into Go struct field EnvVar.spec.env.value of type string",
+        ),
+        (
+            422,
+            (
+                'Job.batch "w" is invalid: spec.template: Invalid value: {"env":[{"value":"s3}: '
+                'cr3t"}]}: field is immutable'
+            ),
+            "spec.template: Invalid value: field is immutable",
+        ),
+        (
+            422,
+            (
+                'x "w" is invalid: spec: Invalid value: core.PodSpec{Env:[]core.EnvVar{{"s3cr3t"}}}'
+                ": field is immutable"
+            ),
+            "spec: Invalid value: field is immutable",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_by_its_field_and_without_its_value(
+    code: int, said: str, told: str
+) -> None:
+    error = translate(code, _body("" if code == 500 else "Invalid", said), request="patch x w")
+
+    assert type(error) is PermanentError
+    assert error.reason == "Invalid"
+    assert str(error).endswith(told)
+    assert "cr3t" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'x "w" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0',
+        'x "w" is invalid: data[a b]: Invalid value: "a b": a valid config key must consist of x',
+    ],
+)
+def test_a_plain_value_that_is_refused_is_named(said: str) -> None:
+    assert str(translate(422, _body("Invalid", said), request="patch")) == f"patch: {said}"
+
+
 def test_a_long_message_is_cut() -> None:
     assert len(str(translate(422, _body(message="x" * 9000), request="create"))) == 256
 
