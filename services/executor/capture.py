@@ -248,8 +248,15 @@ def missing(mutation: Mutation) -> RefusedError:
 def _at_version(wanted: Asked, *, uid: str, version: str) -> object:
     """Return the body of a patch that only holds for one version of its target."""
     if wanted.form is Form.JSON:
-        test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-        return [test, *wanted.body]
+        # Not "test": a patch that fails one is refused as wrong, not as out of date.
+        marks = {"uid": uid, "resourceVersion": version}
+        return [
+            *wanted.body,
+            *(
+                {"op": "add", "path": f"/metadata/{key}", "value": each}
+                for key, each in marks.items()
+            ),
+        ]
     meta = dict(wanted.body.get("metadata") or {}) | {"uid": uid, "resourceVersion": version}
     return wanted.body | {"metadata": meta}
 

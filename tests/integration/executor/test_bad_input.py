@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pytest
 
+from services.executor.capture import Captures, mutation_of
 from shared.api.enums import Action, ErrorType, ExecutionPhase
 from shared.api.groups import (
     CONFIG_MAP,
@@ -19,8 +20,9 @@ from shared.api.groups import (
     Kind,
 )
 from shared.api.parameters import ActionParameters, UpdateConfigmap
-from shared.errors import PermanentError
+from shared.errors import ConflictError, PermanentError
 from shared.kube.port import Object
+from shared.limits import GitOps
 from tests.integration.kube.conftest import Connect
 from tests.support.acts import Act, Acts
 from tests.support.inverses import encoded, parameters_for
@@ -294,6 +296,15 @@ ROWS: Final[list[Row]] = [
         'conflict with "somebody"',
     ),
     (
+        "a field that nobody knows",
+        CONFIG_MAP,
+        _object(CONFIG_MAP, **DATA),
+        Action.APPLY_MANIFEST,
+        {"manifest": _text(_object(CONFIG_MAP, "NAME", spec={}))},
+        VALIDATION,
+        ".spec: field not declared in schema",
+    ),
+    (
         "no YAML",
         CONFIG_MAP,
         None,
@@ -556,6 +567,23 @@ async def test_what_changes_between_capture_and_act_is_left_alone(
     _failed(act, CONFLICT, words)
     assert await acts.read(CONFIG_MAP, name) == theirs
     assert act.execution.status.effects == []
+
+
+async def test_a_json_patch_of_what_has_moved_since_is_to_be_looked_at_again(acts: Acts) -> None:
+    name = acts.fresh_name()
+    body = msgspec.json.decode(_text(_deployment()).replace("NAME", name))
+    await acts.make(DEPLOYMENT, body | {"metadata": {"name": name}})
+    patch = '[{"op": "add", "path": "/spec/minReadySeconds", "value": 3}]'
+    given = {"deployment": name, "patchType": "json", "patch": patch}
+    act = await acts.order(Action.PATCH_DEPLOYMENT, parameters_for(Action.PATCH_DEPLOYMENT, given))
+    stale, mutation = await acts.read(DEPLOYMENT, name), mutation_of(act.execution)
+    assert mutation is not None
+    await acts.change(DEPLOYMENT, name, {"metadata": {"labels": {"moved": "yes"}}})
+    context = acts.context
+    captures = Captures(acts.cluster, context.executions, clock=context.clock, gitops=GitOps.REFUSE)
+
+    with pytest.raises(ConflictError):
+        await captures.inverse(act.execution, mutation, stale)
 
 
 async def test_what_a_manifest_made_and_somebody_replaced_is_not_deleted(acts: Acts) -> None:
