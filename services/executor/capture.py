@@ -30,7 +30,7 @@ from shared.effects.forms import Form
 from shared.effects.manifests import parsed_object
 from shared.effects.problems import problems_of
 from shared.effects.targets import target_of
-from shared.errors import PermanentError
+from shared.errors import ConflictError, PermanentError, TransientError
 from shared.ids import Uid
 from shared.kube.port import Object, TargetCluster
 from shared.kube.store import ExecutionStore
@@ -54,7 +54,13 @@ class Captures:
     async def at_claim(
         self, execution: KubernetesExecution, mutation: Mutation, live: Object | None
     ) -> CapturedInverse | None:
-        """Return what undoes the change; None where the effect will find out why it cannot be."""
+        """Return what undoes the change; None where the effect will find out why it cannot be.
+
+        So does a claim that nothing answers: its time is to run.
+
+        Raises:
+            ConflictError: when the target moved while the change was tried.
+        """
         if not is_captured(execution) or any(problems_of(mutation.parameters)):
             return None
         started = msgspec.structs.replace(
@@ -63,7 +69,9 @@ class Captures:
         begun = msgspec.structs.replace(execution, status=started)
         try:
             return await self.inverse(begun, mutation, live)
-        except (RefusedError, PermanentError):
+        except ConflictError:
+            raise
+        except (RefusedError, PermanentError, TransientError):
             return None
 
     async def inverse(

@@ -138,9 +138,9 @@ class Changing:
         while True:
             try:
                 await act()
-            except TransientError:
+            except TransientError as error:
                 if self._clock.now() >= self._deadline:
-                    raise changes.too_late("the API server") from None
+                    raise changes.too_late(f"the API server: {error}") from None
                 await asyncio.sleep(_AGAIN_S)
                 continue
             return

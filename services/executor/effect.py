@@ -75,6 +75,8 @@ class Effect:
         self._stop = stop
         self._unanswered = ""
         """Version of the target on which a write may still be on its way."""
+        self._said = ""
+        """What was answered to the last write, where it was neither taken nor refused."""
         self._may_be_made = claim.now.status.claim_fence > 1
         """Whether a request of ours, or of an earlier holder, may have been carried out."""
         self.dry_run = DryRun(cluster)
@@ -120,6 +122,7 @@ class Effect:
                 continue
             if await self._is_made(live):
                 return
+            last = f"{self._address} to take the change{self._said}"
             await self._stop.pause(_RETRY_S)
         raise changes.too_late(last)
 
@@ -273,7 +276,8 @@ class Effect:
                 await self._writer.patch(body)
         except ConflictError:
             return False
-        except TransientError:
+        except TransientError as error:
+            self._said = f": {error}"
             self._unanswered = body["metadata"]["resourceVersion"]
             self._may_be_made = True
             return False

@@ -28,6 +28,8 @@ class LittleCluster:
         """What happens at the next tries, in order; what it raises is their answer."""
         self.warnings: tuple[str, ...] = ()
         """What comes with every try that passes."""
+        self.refusing: Exception | None = None
+        """What every patch of a target is answered with."""
         self.losing = ""
         """What is lost of the next patch of a target: its `answer`, or the `request` already."""
 
@@ -81,6 +83,8 @@ class LittleCluster:
         losing = ""
         if kind is DEPLOYMENT:
             losing, self.losing = self.losing, ""
+            if self.refusing is not None:
+                raise self.refusing
         if losing == "request":
             raise TransientError("ApiUnavailable", "lost on the way")
         known = self._admitted(kind, name, body)

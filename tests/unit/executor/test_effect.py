@@ -406,6 +406,38 @@ def test_what_somebody_kept_secret_between_attempts_is_not_taken_back(theirs: bo
     run(scenario())
 
 
+def test_a_step_is_claimed_though_nobody_answers_what_it_would_change() -> None:
+    async def scenario() -> None:
+        stage = _patching(Stage())
+        stage.cluster.on_dry_run = [_raising(TransientError("InternalError", "a webhook failed"))]
+
+        claim = await stage.claimed()
+        effect = await _carry_out(stage, claim)
+
+        captured = effect.claim.status.rollback_information
+        assert captured is not None
+        assert captured.after == {"spec.minReadySeconds": "1"}
+
+    run(scenario())
+
+
+def test_a_change_that_is_never_taken_says_what_was_answered() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        claim = await stage.claimed()
+        stage.cluster.refusing = TransientError("InternalError", "a webhook failed")
+
+        error = await _refused(stage.effect(claim).apply())
+
+        assert error.error is ErrorType.TIMEOUT
+        assert str(error) == (
+            "out of time while waiting for Deployment default/web to take the change: "
+            "a webhook failed"
+        )
+
+    run(scenario())
+
+
 def test_a_target_that_moves_while_a_patch_is_tried_is_looked_at_again() -> None:
     async def scenario() -> None:
         stage = _patching(Stage())
