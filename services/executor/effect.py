@@ -234,6 +234,8 @@ class Effect:
             self._may_be_made = True
             await self._stop.pause(_RETRY_S)
             return False
+        # Its creation was tried when it was captured.
+        self.dry_run.was_before(self.claim, self._address)
         self._known.know_target(made)
         return True
 

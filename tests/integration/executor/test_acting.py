@@ -1,9 +1,10 @@
 """Actions of the minimum set that leave nothing to undo, on real objects."""
 
+import msgspec
 import pytest
 
 from shared.api.enums import Action, ExecutionPhase
-from shared.api.groups import DAEMON_SET, DEPLOYMENT
+from shared.api.groups import CONFIG_MAP, DAEMON_SET, DEPLOYMENT
 from tests.support.acts import Acts
 from tests.support.inverses import parameters_for
 from tests.support.kubectl import Object
@@ -76,3 +77,22 @@ async def test_row_102_what_only_looks_changes_nothing(action: Action, acts: Act
     assert act.execution.status.phase is ExecutionPhase.COMPLETED, act.execution.status
     assert act.execution.status.effects == []
     assert live["metadata"]["generation"] == made["metadata"]["generation"]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["made", "changed"])
+async def test_row_75_a_manifest_that_was_tried_says_so(there: bool, acts: Acts) -> None:
+    name = acts.fresh_name()
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+    if there:
+        await acts.make(CONFIG_MAP, body)
+    manifest = msgspec.json.encode(body | {"data": {"a": "1"}}).decode()
+    given = parameters_for(Action.APPLY_MANIFEST, {"manifest": manifest})
+
+    act = await acts.act(Action.APPLY_MANIFEST, given, dry_run=True)
+
+    status = act.execution.status
+    assert status.phase is ExecutionPhase.COMPLETED, status.message
+    assert status.validation_results is not None
+    found = status.validation_results.dry_run_results
+    assert found is not None
+    assert (found.performed, found.success) == (True, True)
