@@ -6,8 +6,8 @@ import pytest
 from shared.api.enums import Action, ExecutionPhase
 from shared.api.groups import CONFIG_MAP, DAEMON_SET, DEPLOYMENT
 from tests.support.acts import Acts
-from tests.support.inverses import parameters_for
 from tests.support.kubectl import Object
+from tests.support.parameters import parameters_for
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 

@@ -25,9 +25,10 @@ from shared.kube.port import Object
 from shared.limits import GitOps
 from tests.integration.kube.conftest import Connect
 from tests.support.acts import Act, Acts
-from tests.support.inverses import encoded, parameters_for
+from tests.support.bodies import encoded
 from tests.support.kubectl import Kubectl, eventually
 from tests.support.namespaces import empty_namespace
+from tests.support.parameters import parameters_for
 from tests.support.partial import comparable
 
 if TYPE_CHECKING:

@@ -21,7 +21,9 @@ from shared.api.meta import LAST_OPERATIONS_ANNOTATION
 from shared.effects.catalogue import CATALOGUE
 from shared.kube.port import Object
 from tests.support.acts import Act, Acts
-from tests.support.inverses import CASES, Case, parameters_for
+from tests.support.inverses.case import Case
+from tests.support.inverses.cases import CASES
+from tests.support.parameters import parameters_for
 from tests.support.partial import comparable, holds, overlaid
 
 EXAMPLES: Final = int(os.environ.get("EXAMPLES", "8"))

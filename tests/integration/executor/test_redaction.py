@@ -13,9 +13,10 @@ from shared.api.execution import KubernetesExecution
 from shared.api.groups import DEPLOYMENT, EVENT, JOB, SECRET, Kind
 from shared.kube.apply import to_json
 from tests.support.acts import Act, Acts
+from tests.support.bodies import encoded
 from tests.support.builders import NOW, by_name
-from tests.support.inverses import encoded, parameters_for
 from tests.support.kubectl import Object
+from tests.support.parameters import parameters_for
 
 BEFORE: Final = "canary-before-4f1c9b7d"
 AFTER: Final = "canary-after-77c0e1a2"

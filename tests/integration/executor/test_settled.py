@@ -7,8 +7,8 @@ from shared.api.execution import KubernetesExecution
 from shared.api.groups import NODE, POD
 from tests.support.acts import Acts
 from tests.support.homes import bare
-from tests.support.inverses import parameters_for
 from tests.support.kubectl import Object
+from tests.support.parameters import parameters_for
 
 NODE_SPEC: Object = {"spec": {"taints": [{"key": "settled", "effect": "NoSchedule"}]}}
 
