@@ -208,14 +208,6 @@ class _Stage:
         return len(listing.items)
 
 
-def _is_seen(live: Object) -> bool:
-    if live["kind"] not in {DEPLOYMENT.kind, STATEFUL_SET.kind}:
-        return True
-    meta = live["metadata"]
-    seen = live.get("status", {}).get("observedGeneration") == meta["generation"]
-    return seen and (live["kind"] != DEPLOYMENT.kind or REVISION in meta.get("annotations", {}))
-
-
 def _has_drifted(undo: KubernetesExecution) -> None:
     results = undo.status.execution_results
     assert results is not None
