@@ -40,7 +40,7 @@ from shared.workflow import slices
 from shared.workflow.phases import derive
 from shared.workflow.stopping import stop_reason
 from tests.support.builders import NOW
-from tests.support.happenings import (
+from tests.support.simulation.happenings import (
     Answer,
     Ask,
     Delete,
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from services.monitor.core.verifying import Rounds
 
 ACTORS: Final = ("orchestrator", "executor", "monitor", "rollback")
+ALL_STOPS: Final = 50
+"""More than anybody makes."""
 _WRITES: Final = 5
 
 Actor = Generator[None, None, None]
