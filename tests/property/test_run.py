@@ -21,6 +21,8 @@ from shared.api.enums import (
 )
 from tests.support.builders import make_workflow, planned
 from tests.support.simulation.happenings import (
+    ACTORS,
+    ALL_STOPS,
     Answer,
     Ask,
     Event,
@@ -43,7 +45,7 @@ from tests.support.simulation.laws import (
     skipped,
 )
 from tests.support.simulation.runs import CALM, DELETES, WITH_ALL, WITH_PEOPLE, Case, cases
-from tests.support.simulation.world import ACTORS, ALL_STOPS, World
+from tests.support.simulation.world import World
 
 LAWS: Final = 6
 EXAMPLES: Final = int(os.environ.get("RUNS", "2000")) // LAWS

@@ -1,8 +1,13 @@
 """What may happen in a simulated run: services act, die and are held up; people intervene."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from shared.api.enums import Control
+
+ACTORS: Final = ("orchestrator", "executor", "monitor", "rollback")
+ALL_STOPS: Final = 50
+"""More than anybody makes."""
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from shared.workflow.retries import policy_of
 from shared.workflow.stopping import stop_reason
 from shared.workflow.transitions import is_legal
 from tests.support.builders import NOW
-from tests.support.simulation.happenings import Move
+from tests.support.simulation.happenings import ACTORS, ALL_STOPS, Move
 from tests.support.simulation.runs import Case
-from tests.support.simulation.world import ACTORS, ALL_STOPS, World
+from tests.support.simulation.world import World
 
 
 def check_now(world: World) -> None:

@@ -10,6 +10,7 @@ from shared.api.enums import Control, RollbackType
 from shared.api.workflow_spec import RetryPolicy, Step
 from tests.support.builders import scale_step
 from tests.support.simulation.happenings import (
+    ACTORS,
     Answer,
     Ask,
     Delete,
@@ -21,7 +22,6 @@ from tests.support.simulation.happenings import (
     Reopen,
     Resume,
 )
-from tests.support.simulation.world import ACTORS
 from tests.support.verifying import condition
 
 

@@ -18,28 +18,23 @@ from services.orchestrator.core.decide import decide
 from services.orchestrator.core.ledger import effective_limit
 from services.rollback.core import trigger
 from shared.api.enums import (
-    TERMINAL_PHASES,
-    Control,
     ErrorType,
     ExecutionKind,
     ExecutionPhase,
     Intent,
-    Phase,
-    RollbackPhase,
-    StepPhase,
-    StepReason,
 )
 from shared.api.execution import CapturedInverse, ExecutionStatus, KubernetesExecution
 from shared.api.results import StepResult
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_spec import WorkflowSpec
-from shared.api.workflow_status import Approval, Decision, WorkflowStatus
+from shared.api.workflow_status import Approval, WorkflowStatus
 from shared.contracts.subjects import Service
 from shared.ids import ExecutionName, Uid
 from shared.workflow import slices
 from shared.workflow.phases import derive
-from shared.workflow.stopping import stop_reason
 from tests.support.builders import NOW
+from tests.support.simulation import violations
+from tests.support.simulation.approvals import answered, reopened
 from tests.support.simulation.happenings import (
     Answer,
     Ask,
@@ -57,14 +52,10 @@ from tests.support.verifying import rounds_due
 if TYPE_CHECKING:
     from services.monitor.core.verifying import Rounds
 
-ACTORS: Final = ("orchestrator", "executor", "monitor", "rollback")
-ALL_STOPS: Final = 50
-"""More than anybody makes."""
 _WRITES: Final = 5
 
 Actor = Generator[None, None, None]
 Executions = dict[ExecutionName, KubernetesExecution]
-
 
 TIMEOUTS: Final = Timeouts(
     small=timedelta(minutes=10), medium=timedelta(minutes=20), large=timedelta(minutes=45)
@@ -134,7 +125,7 @@ class World:
     def _by_people(self, move: Ask | Answer | Reopen | Limit | Parallelism | Pass) -> None:
         match move:
             case Reopen():
-                self._reopen()
+                self._write(reopened(self.workflow))
             case Ask(verb=verb, to=to):
                 spec = msgspec.structs.replace(self.workflow.spec, control=verb, rollback_to=to)
                 if spec != self.workflow.spec:
@@ -142,7 +133,7 @@ class World:
             case Parallelism(steps=steps):
                 self._spread(steps)
             case Answer(choice=choice, approves=approves):
-                self._answer(choice, approves=approves)
+                self._write(answered(self.workflow.status, choice, approves=approves))
             case Limit(limit=limit):
                 self.limit = limit
             case Pass(seconds=seconds):
@@ -212,35 +203,10 @@ class World:
         meta = msgspec.structs.replace(seen.metadata, generation=seen.metadata.generation + 1)
         self._append(msgspec.structs.replace(seen, metadata=meta, spec=spec))
 
-    def _reopen(self) -> None:
-        seen, status = self.workflow, self.workflow.status
-        if stop_reason(seen) or status.phase in TERMINAL_PHASES or status.rollback is not None:
+    def _write(self, approval: Approval | None) -> None:
+        if approval is None:
             return
-        approval = msgspec.structs.replace(
-            status.approval or Approval(), required=True, decision="", decided_by=""
-        )
-        self._write_approval(seen, approval)
-
-    def _answer(self, choice: int, *, approves: bool) -> None:
         seen = self.workflow
-        approval, plan = seen.status.approval or Approval(), seen.status.execution_plan
-        decided = "Approved" if approves else "Rejected"
-        if approval.required and not approval.decision:
-            whole = msgspec.structs.replace(approval, decision=decided, decided_by="bob")
-            self._write_approval(seen, whole)
-            return
-        waiting = [
-            step.name
-            for step in seen.status.steps
-            if step.reason is StepReason.AWAITING_APPROVAL and step.name not in approval.gates
-        ]
-        if not waiting or plan is None:
-            return
-        decision = Decision(digest=plan.digest, decision=decided, decided_by="bob")
-        gates = approval.gates | {waiting[choice % len(waiting)]: decision}
-        self._write_approval(seen, msgspec.structs.replace(approval, gates=gates))
-
-    def _write_approval(self, seen: WorkflowExecution, approval: Approval) -> None:
         after = msgspec.structs.replace(seen.status, approval=approval)
         self._append(_next_version(seen, derive(seen, after, now=self._tick())))
 
@@ -271,8 +237,10 @@ class World:
     def _obey(self, workflow: WorkflowExecution, order: settle.Order) -> Actor:
         match order:
             case settle.Create(execution=wanted):
-                self._check_start(workflow, wanted)
-                self._check_again(workflow, wanted)
+                self.wrong += violations.of_start(workflow, wanted)
+                self.wrong += violations.of_attempt(
+                    wanted, self.executions.values(), self.versions, ordered_by=workflow
+                )
                 created = self._create(wanted)
                 if created is not None and wanted.spec.intent is Intent.VOID:
                     yield
@@ -281,44 +249,7 @@ class World:
                 self._cancel(unwanted)
             case settle.Drive(execution=driven):
                 if not driven.is_claimed:
-                    self._check_start(workflow, driven)
-
-    def _check_start(self, workflow: WorkflowExecution, execution: KubernetesExecution) -> None:
-        spec = execution.spec
-        if spec.intent is Intent.RUN and stop_reason(workflow) is not None:
-            self.wrong.append(f"{spec.step_name} starts after a stop")
-
-    def _check_again(self, workflow: WorkflowExecution, execution: KubernetesExecution) -> None:
-        spec = execution.spec
-        earlier = [
-            each
-            for each in self.executions.values()
-            if each.spec.step_name == spec.step_name
-            and each.spec.kind is spec.kind
-            and each.spec.attempt < spec.attempt
-        ]
-        unknown = self._lost_track_of(spec.step_name, before=spec.attempt)
-        if spec.kind is ExecutionKind.FORWARD and unknown and not self._was_sent_forward():
-            self.wrong.append(f"{spec.step_name} again, and nobody knows what it did")
-        if not all(each.is_terminal for each in earlier):
-            self.wrong.append(f"attempt {spec.attempt} of {spec.step_name} before the last ended")
-        known = next(step for step in workflow.status.steps if step.name == spec.step_name)
-        if spec.intent is Intent.RUN and known.phase is not StepPhase.RUNNING:
-            self.wrong.append(f"{spec.step_name} runs again")
-
-    def _lost_track_of(self, step: str, *, before: int) -> bool:
-        """Return whether an earlier attempt ended without anybody knowing what it did."""
-        return any(
-            each.status.execution_results is not None
-            and each.status.execution_results.error_type is ErrorType.UNKNOWN_ERROR
-            for each in self.executions.values()
-            if each.spec.step_name == step and each.spec.attempt < before
-        )
-
-    def _was_sent_forward(self) -> bool:
-        """Return whether a person had it tried again."""
-        answers = (version.status.control for version in self.versions)
-        return any(each and each.verb is Control.RETRY and each.accepted for each in answers)
+                    self.wrong += violations.of_start(workflow, driven)
 
     def _monitor(self) -> Actor:
         seen = self.workflow
@@ -367,7 +298,7 @@ class World:
         claim = self._swap(found, self._claimed(found))
         if claim is None:
             return
-        self._check_claim(claim)
+        self.wrong += violations.of_claim(claim, self.workflow.status)
         yield
         name = ExecutionName(claim.metadata.name)
         if not claims.holds(self.executions.get(name), claim) or self._is_fenced_off(claim):
@@ -378,17 +309,6 @@ class World:
         live = self.executions.get(name)
         if live is not None and claims.holds(live, claim):
             self._swap(live, status)
-
-    def _check_claim(self, claim: KubernetesExecution) -> None:
-        """A claim stands under a token that is held: that of its step, or the reserved one."""
-        spec, status = claim.spec, self.workflow.status
-        if spec.kind is ExecutionKind.ROLLBACK:
-            steps = status.rollback.steps if status.rollback else []
-            held = {(each.name, each.attempt, each.fence) for each in steps}
-        else:
-            held = {(name, each.attempt, each.fence) for name, each in status.tokens.items()}
-        if (spec.step_name, spec.attempt, spec.fence) not in held:
-            self.wrong.append(f"{claim.metadata.name} was claimed without a token")
 
     def _claimed(self, execution: KubernetesExecution) -> ExecutionStatus:
         inverse = CapturedInverse(
@@ -415,14 +335,8 @@ class World:
     def _acted(self, claim: KubernetesExecution) -> ExecutionStatus:
         """Change the target, and return what is to be recorded."""
         step, now = claim.spec.step_name, self._tick()
-        back = claim.spec.kind is ExecutionKind.ROLLBACK
-        effect = f"undo {step}" if back else step
-        if claim.spec.intent is not Intent.RUN:
-            self.wrong.append(f"{effect} by a tombstone")
-        rollback = self.workflow.status.rollback
-        goes_back = rollback is not None and rollback.phase is not RollbackPhase.AWAITING_TRIGGER
-        if back is not goes_back:
-            self.wrong.append(f"{effect} in phase {self.workflow.status.phase}")
+        effect = f"undo {step}" if claim.spec.kind is ExecutionKind.ROLLBACK else step
+        self.wrong += violations.of_effect(effect, claim, self.workflow.status)
         if claim.spec.attempt <= self._flaky.get(effect, 0):
             late = RefusedError(ErrorType.TIMEOUT, "it did not settle")
             return results.failed(claim, late, now=now)
@@ -440,25 +354,15 @@ class World:
         name = ExecutionName(wanted.metadata.name)
         if name in self.executions:
             return None
-        self._check_creation(wanted)
+        self.wrong += violations.of_creation(
+            wanted, self.executions.values(), phase=self.workflow.status.phase, deleted=self.deleted
+        )
         if any(each.metadata.name == name for each in self.created):
             self.recreated.add(wanted.spec.step_name)
         meta = msgspec.structs.replace(wanted.metadata, uid=Uid(f"uid-{len(self.created)}"))
         self.executions[name] = msgspec.structs.replace(wanted, metadata=meta)
         self.created.append(self.executions[name])
         return self.executions[name]
-
-    def _check_creation(self, wanted: KubernetesExecution) -> None:
-        spec, phase = wanted.spec, self.workflow.status.phase
-        over = phase in TERMINAL_PHASES - {Phase.DEGRADED}
-        if over and spec.intent is Intent.RUN and spec.step_name not in self.deleted:
-            self.wrong.append(f"an execution of {spec.step_name} in phase {phase}")
-        if spec.kind is ExecutionKind.ROLLBACK and any(
-            each.status.phase is ExecutionPhase.COMPLETED
-            for each in self.executions.values()
-            if each.spec.step_name == spec.step_name and each.spec.kind is spec.kind
-        ):
-            self.wrong.append(f"another undo of {spec.step_name}")
 
     def _cancel(self, seen: KubernetesExecution) -> None:
         status = msgspec.structs.replace(seen.status, phase=ExecutionPhase.CANCELLED)
@@ -471,10 +375,7 @@ class World:
         name = ExecutionName(seen.metadata.name)
         if self.executions.get(name) is not seen:
             return None
-        if seen.is_terminal and status != seen.status:
-            self.wrong.append(f"{name} went on after its end")
-        if status.claim_fence < seen.status.claim_fence:
-            self.wrong.append(f"{name} was claimed under a lower fence")
+        self.wrong += violations.of_write(seen, status)
         self.executions[name] = msgspec.structs.replace(seen, status=status)
         return self.executions[name]
 
