@@ -219,10 +219,20 @@ def check_end(world: World, case: Case) -> None:
         assert status.phase is (Phase.DEGRADED if manual else Phase.FAILED)
         assert undone == []
         return
-    ended = {s.name: (s.completion_time or NOW, s.step_number) for s in status.steps}
-    assert undone == sorted(forward, key=lambda n: (depth(world, n), ended[n]), reverse=True)
+    assert sorted(undone) == sorted(forward)
+    check_order(world, undone)
     broken = any(f"undo {name}" in case.failing for name in undone)
     assert status.phase is (Phase.ROLLBACK_FAILED if broken else Phase.ROLLED_BACK)
+
+
+def check_order(world: World, undone: list[str]) -> None:
+    """Of what nothing that is left was built on, the one that completed last is undone next."""
+    ended = {s.name: (s.completion_time or NOW, s.step_number) for s in world.workflow.status.steps}
+    needs = {name: all_needs(world, name) for name in undone}
+    for place, name in enumerate(undone):
+        left = undone[place:]
+        free = [each for each in left if not any(each in needs[other] for other in left)]
+        assert name == max(free, key=lambda each: ended[each])
 
 
 def completed(world: World) -> set[str]:
@@ -252,7 +262,7 @@ def is_critical(world: World, name: str) -> bool:
     return next(step.critical_step for step in steps if step.name == name)
 
 
-def depth(world: World, name: str) -> int:
-    """Return how many steps stand before one, on the longest way."""
-    needs = dependencies(world.workflow.spec.workflow_definition)[name]
-    return 1 + max((depth(world, need) for need in needs), default=-1)
+def all_needs(world: World, name: str) -> set[str]:
+    """Return what a step depends on, directly or not."""
+    needs = set(dependencies(world.workflow.spec.workflow_definition)[name])
+    return needs.union(*(all_needs(world, need) for need in needs))
