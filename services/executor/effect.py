@@ -120,7 +120,7 @@ class Effect:
                 last = f"the target: {locks.explain(self._address, holder)}"
                 await self._wait_for(holder)
                 continue
-            if await self._is_made(live):
+            if await self._is_known(live) and await self._is_made(live):
                 return
             last = f"{self._address} to take the change{self._said}"
             await self._stop.pause(_RETRY_S)
@@ -196,21 +196,28 @@ class Effect:
         return True
 
     async def _wait_for(self, holder: KubernetesExecution) -> None:
-        """Wait for another workflow; what undoes our change is then captured anew."""
         left = (self._deadline - self._clock.now()).total_seconds()
         try:
             async with self._stop.waiting(max(0.0, left)):
                 await self._locks.until_ended(holder)
         except TimeoutError:
             return
-        while self.claim.status.rollback_information and self._clock.now() < self._deadline:
+
+    async def _is_known(self, live: Object) -> bool:
+        """Return whether what undoes our change is known of the target as it is.
+
+        Where another workflow wrote since, waited for or not, it is captured anew.
+        """
+        captured = self.claim.status.rollback_information
+        if captured is None:
+            return True
+        if locks.was_taken(live, self.claim, since=captured.resource_version):
             try:
-                await self._known.capture(await self._read())
+                await self._known.capture(live)
             except TransientError:
                 # What was captured before is the other workflow's to change, and out of date.
-                await self._stop.pause(_RETRY_S)
-                continue
-            return
+                return False
+        return True
 
     async def _is_made_absent(self) -> bool:
         """Make the object where there is none, and return whether that is known to be done."""

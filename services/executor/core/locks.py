@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from services.executor.core import operations
 from services.executor.core.changes import Address
 from shared.api.execution import KubernetesExecution
 from shared.api.meta import LOCKED_BY_ANNOTATION
@@ -63,6 +64,22 @@ def blocks(
         and live.spec.workflow_execution_ref.uid == holder.workflow_uid
         and execution.spec.workflow_execution_ref.uid != holder.workflow_uid
     )
+
+
+def was_taken(target: dict[str, Any], execution: KubernetesExecution, *, since: str) -> bool:
+    """Return whether another workflow wrote to an object that had the version `since`, or later.
+
+    Whoever wrote last is named first among the operations, with the version it wrote on.
+    """
+    newest = next(iter(operations.read(target)), None)
+    if newest is None or not others(target, execution):
+        return False
+    return _number(newest.version) >= _number(since)
+
+
+def _number(version: str) -> int:
+    """Return a version as a number: of one object, later is larger; of none, it is 0."""
+    return int(version) if version.isdecimal() else 0
 
 
 def held(target: dict[str, Any], execution: KubernetesExecution) -> str:

@@ -7,7 +7,7 @@ import msgspec
 
 from services.executor.actions import waiting
 from services.executor.capture import Captures, mutation_of
-from services.executor.core import claims, locks
+from services.executor.core import claims, stamps
 from services.executor.core.captures import Mutation
 from services.executor.core.changes import Done
 from services.executor.effect import Effect
@@ -18,7 +18,6 @@ from services.executor.stop import Stop
 from shared.api.enums import ExecutionPhase
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import DEPLOYMENT, KUBERNETES_EXECUTION
-from shared.api.meta import LOCKED_BY_ANNOTATION
 from shared.api.parameters import WaitForCondition
 from shared.ids import Uid
 from shared.kube.store import ExecutionStore
@@ -114,7 +113,7 @@ class Stage:
         holder = execution_of(planned(other), "web", claimed=True, phase=phase)
         self.cluster.put(KUBERNETES_EXECUTION, stored(holder))
         live = self.target()
-        live["metadata"]["annotations"][LOCKED_BY_ANNOTATION] = locks.held(live, holder)
+        live["metadata"]["annotations"] |= stamps.annotations(live, holder)
         self.cluster.put(DEPLOYMENT, live)
         return holder
 

@@ -183,6 +183,38 @@ def test_a_target_that_was_taken_meanwhile_is_waited_for_and_captured_anew() -> 
     run(scenario())
 
 
+def test_a_target_that_was_taken_and_let_go_while_nobody_looked_is_captured_anew() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        claim = await stage.claimed()
+        stage.hold(ExecutionPhase.COMPLETED)
+        stage.change(replicas=7)
+        _at(1, stage.roll_out)
+
+        effect = await _carry_out(stage, claim)
+
+        captured = effect.claim.status.rollback_information
+        assert captured is not None
+        assert captured.before == {"spec.replicas": "7"}
+
+    run(scenario())
+
+
+def test_what_somebody_changed_after_another_workflow_was_done_is_not_overwritten() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        stage.hold(ExecutionPhase.COMPLETED)
+        claim = await stage.claimed()
+        stage.change(replicas=7)
+
+        error = await _refused(stage.effect(claim).apply())
+
+        assert (error.error, error.reason) == (ErrorType.RESOURCE_CONFLICT, "ConcurrentChange")
+        assert stage.target()["spec"]["replicas"] == 7
+
+    run(scenario())
+
+
 def test_a_target_is_captured_anew_though_its_first_look_finds_no_answer() -> None:
     async def scenario() -> None:
         stage = _patching(Stage())
