@@ -14,6 +14,7 @@ from services.executor.capture import Captures, mutation_of
 from services.executor.capturing_pods import captured_pods
 from services.executor.core import blocked, claims, locks
 from services.executor.core.captures import Mutation
+from services.executor.core.changes import Address
 from services.executor.held import HeldClaim
 from services.executor.ledger import LedgerCluster
 from services.executor.locking import TargetLocks
@@ -99,11 +100,20 @@ class Claiming:
                     return Held(holder=holder)
                 if not blocked.is_blocked(execution):
                     return live
-                return await target_locks.take(address, live, execution)
+                return await self._taken(address, live, execution, cluster)
             except ConflictError:
                 await asyncio.sleep(_AGAIN_S)
             except PermanentError:
                 return Unseen()
+
+    async def _taken(
+        self, address: Address, live: Object, execution: KubernetesExecution, cluster: LedgerCluster
+    ) -> Object:
+        """Return the target with the lock on it, which somebody who died may have taken for us."""
+        if locks.is_held_by(live, execution):
+            cluster.took(address.kind, live)
+            return live
+        return await TargetLocks(cluster, self._context.executions).take(address, live, execution)
 
     async def _say_blocked(self, noted: HeldClaim, message: str) -> None:
         context = self._context

@@ -230,6 +230,14 @@ class LedgerCluster:
         found = effects.seen(known, kind, name=meta["name"], uid=meta["uid"], before=before)
         self._claim.note(effects=found)
 
+    def took(self, kind: Kind, live: Object) -> None:
+        """Take note that a lock shows on its target, whose taker died before it was told so."""
+        wanted = ("patch", kind.kind, live["metadata"]["name"], False)
+        for each in reversed(self._claim.now.status.effects):
+            if (each.verb, each.kind, each.name, each.answered) == wanted:
+                self.saw(kind, live, before=each.resource_version_before)
+                return
+
     def _note(self, record: EffectRecord) -> None:
         known = self._claim.now.status.effects
         if _position(known, record) is None:

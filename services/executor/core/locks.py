@@ -66,6 +66,11 @@ def blocks(
     )
 
 
+def is_held_by(target: dict[str, Any], execution: KubernetesExecution) -> bool:
+    """Return whether an execution is one of those that took an object last."""
+    return _holder(execution) in holders_of(target)
+
+
 def was_taken(target: dict[str, Any], execution: KubernetesExecution, *, since: str) -> bool:
     """Return whether another workflow wrote to an object that had the version `since`, or later.
 
@@ -75,6 +80,11 @@ def was_taken(target: dict[str, Any], execution: KubernetesExecution, *, since: 
     if newest is None or not others(target, execution):
         return False
     return _number(newest.version) >= _number(since)
+
+
+def _holder(execution: KubernetesExecution) -> Holder:
+    ref, meta = execution.spec.workflow_execution_ref, execution.metadata
+    return Holder(namespace=meta.namespace, name=meta.name, workflow_uid=ref.uid)
 
 
 def _number(version: str) -> int:
@@ -88,8 +98,7 @@ def held(target: dict[str, Any], execution: KubernetesExecution) -> str:
     Others of the same workflow stay, since they may still be in flight; those of another one
     go, since whoever may write found all of them ended.
     """
-    ref, meta = execution.spec.workflow_execution_ref, execution.metadata
-    own = Holder(namespace=meta.namespace, name=meta.name, workflow_uid=ref.uid)
+    own = _holder(execution)
     siblings = [
         known
         for known in holders_of(target)

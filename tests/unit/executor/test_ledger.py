@@ -115,6 +115,26 @@ async def test_what_is_made_once_more_may_have_been_made_by_a_holder_that_died()
 
 
 @in_virtual_time
+async def test_a_lock_that_shows_was_taken_though_its_taker_died() -> None:
+    stage = Stage()
+    first = await _ledger(stage)
+    locks = TargetLocks(first.cluster, stage.executions)
+    address = Address(kind=DEPLOYMENT, namespace="default", name="web")
+    stage.cluster.losing = "answer"
+    with pytest.raises(TransientError):
+        await locks.take(address, stage.target(), first.held.now)
+    claim = await stage.executions.fetch("default", first.held.now.metadata.name)
+    assert claim is not None
+    second, live = Ledger(stage, claim), stage.target()
+
+    second.cluster.took(DEPLOYMENT, live)
+    second.cluster.refute(DEPLOYMENT, "web", version=live["metadata"]["resourceVersion"])
+
+    (record,) = second.records
+    assert (record.verb, record.name, record.answered) == ("patch", "web", True)
+
+
+@in_virtual_time
 async def test_what_was_refused_at_once_was_never_made() -> None:
     stage = Stage()
     ledger = await _ledger(stage)

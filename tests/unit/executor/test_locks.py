@@ -51,6 +51,14 @@ def test_who_wrote_last_is_read_again() -> None:
     assert locks.others(_locked_by(MINE), MINE) == []
 
 
+def test_a_target_is_held_by_who_took_it_and_by_who_did_beside_it() -> None:
+    sibling = execution_of(THEIRS, "s1")
+
+    assert locks.is_held_by(_locked_by(ITS, sibling), ITS)
+    assert not locks.is_held_by(_locked_by(ITS, MINE), ITS)
+    assert not locks.is_held_by(live_deployment(), ITS)
+
+
 def test_executions_of_one_workflow_hold_a_target_together() -> None:
     sibling = execution_of(THEIRS, "s1")
 
