@@ -21,6 +21,7 @@ from services.executor.holders import Holders
 from services.executor.service import Executor
 from services.rollback.service import Rollback
 from shared.api.execution import KubernetesExecution
+from shared.api.groups import KUBERNETES_EXECUTION
 from shared.clock import SystemClock
 from shared.contracts.subjects import Service
 from shared.errors import MendflowError
@@ -44,6 +45,7 @@ _CLAIMS: Final = 8
 _LOOKS: Final = 16
 """How often a workflow is looked at until it is undone."""
 _NOTHING: Final = "nothing to undo"
+_WAITS: Final = f"WATCH {KUBERNETES_EXECUTION.plural}"
 _CHILDREN: Final = multiprocessing.get_context("forkserver")
 _CHILDREN.set_forkserver_preload(["tests.support.dying"])
 
@@ -60,6 +62,8 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
 
     at: int
     when: When
+    of: str = ""
+    """Which answers count, by verb and resource; all where it is empty."""
 
     def __str__(self) -> str:
         """Return it as people say it."""
@@ -67,6 +71,8 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NEVER: Final = Death(at=0, when=When.BEFORE)
+CLAIMED: Final = Death(at=1, when=When.AFTER, of="PUBLISH claimed")
+"""Once an execution is claimed, and nothing more."""
 
 
 class Fate(RateLimiter):
@@ -75,19 +81,31 @@ class Fate(RateLimiter):
     def __init__(self, death: Death) -> None:
         super().__init__(qps=0, burst=1, clock=SystemClock())
         self._death = death
+        self._answers = 0
         self.requests = 0
+        self.waits = asyncio.Event()
+        """Whether it waits for the end of an execution."""
+
+    def lifted(self) -> "Fate":
+        """Return itself: what no limit holds up is a request all the same."""
+        return self
 
     async def wait(self) -> None:
         """Begin a request."""
         self.requests += 1
-        self._meet(When.BEFORE)
+        self._meet(When.BEFORE, self.requests)
 
-    def answered(self, *_: object) -> None:
+    def answered(self, verb: str, resource: str, *_: object) -> None:
         """End a request: what was asked is done, and nobody has looked at the answer."""
-        self._meet(When.AFTER)
+        asked = f"{verb} {resource}"
+        if self._death.of in {"", asked}:
+            self._answers += 1
+            self._meet(When.AFTER, self._answers)
+        if asked == _WAITS:
+            self.waits.set()
 
-    def _meet(self, when: When) -> None:
-        if self._death == Death(at=self.requests, when=when):
+    def _meet(self, when: When, at: int) -> None:
+        if (self._death.when, self._death.at) == (when, at):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -97,15 +115,27 @@ class FatefulBus(NoBus):
     def __init__(self, fate: Fate) -> None:
         self._fate = fate
 
-    async def publish(self, *_: object, **__: object) -> None:
+    async def publish(self, *words: object, **__: object) -> None:
         """Lose a message."""
         await self._fate.wait()
-        self._fate.answered()
+        self._fate.answered("PUBLISH", str(words[0]).rpartition(".")[2])
 
     async def schedule(self, *_: object, **__: object) -> None:
         """Lose a timer."""
         await self._fate.wait()
-        self._fate.answered()
+        self._fate.answered("SCHEDULE", "")
+
+
+class Alone(Executor):
+    """An executor that is told of one execution at a time, and of nothing else."""
+
+    async def take_up(self, execution: KubernetesExecution) -> None:
+        """Carry an execution out; where another workflow holds its target, wait for that first."""
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                await self.carry_out(execution)
+            except MendflowError:
+                return
 
 
 class AllGone(Holders):
@@ -137,7 +167,7 @@ def context_of(
         identity=identity,
         clock=clock,
         cluster=cluster,
-        acting_as=lambda _: cluster,
+        acting_as=cluster.acting_as,
         bus=bus,
         workflows=WorkflowStore(cluster, finish=finisher(service, clock, metrics)),
         executions=ExecutionStore(cluster),
@@ -153,12 +183,26 @@ def context_of(
 
 
 async def carry_out(
-    kubeconfig: Path, *, namespace: str, name: str, identity: str, death: Death = NEVER
+    kubeconfig: Path,
+    *,
+    namespace: str,
+    name: str,
+    identity: str,
+    death: Death = NEVER,
+    holder: str = "",
 ) -> int:
-    """Carry out an execution to its end as an executor does; return how many requests it took."""
-    fate = Fate(death)
-    manager = "mendflow-executor"
-    async with await fated_cluster(kubeconfig, fate, manager=manager) as cluster:
+    """Carry out an execution to its end as an executor does; return how many requests it took.
+
+    Another execution that holds its target ends as soon as somebody waits for that.
+    """
+    fate, unharmed = Fate(death), Fate(NEVER)
+    async with (
+        await fated_cluster(kubeconfig, fate, manager="mendflow-executor") as cluster,
+        await fated_cluster(kubeconfig, unharmed, manager="tests") as others,
+        asyncio.TaskGroup() as tasks,
+    ):
+        executions = ExecutionStore(others)
+        ending = tasks.create_task(_end_when_awaited(fate, executions, namespace, holder))
         context = context_of(
             Service.EXECUTOR, cluster, fate, identity=identity, namespace=namespace
         )
@@ -167,7 +211,8 @@ async def carry_out(
             execution = await context.executions.fetch(namespace, name)
             if execution is None or execution.is_terminal:
                 break
-            await _take_up(executor, execution)
+            await executor.take_up(execution)
+        ending.cancel()
         return fate.requests
 
 
@@ -222,14 +267,16 @@ async def _end(child: ForkServerProcess) -> None:
     child.join()
 
 
-async def _take_up(executor: Executor, execution: KubernetesExecution) -> None:
-    try:
-        await executor.carry_out(execution)
-    except MendflowError:
-        return
+async def _end_when_awaited(
+    fate: Fate, executions: ExecutionStore, namespace: str, holder: str
+) -> None:
+    await fate.waits.wait()
+    live = await executions.fetch(namespace, holder)
+    if live is not None and not live.is_terminal:
+        await executions.cancel(live, message="lets go", now=SystemClock().now())
 
 
-def _executor(context: Context) -> Executor:
+def _executor(context: Context) -> Alone:
     own = LeaseHolder(
         context.cluster,
         namespace=context.system_namespace,
@@ -241,4 +288,4 @@ def _executor(context: Context) -> Executor:
     holders = AllGone(
         context.cluster, own=own, namespace=context.system_namespace, clock=context.clock
     )
-    return Executor(context, holders)
+    return Alone(context, holders)

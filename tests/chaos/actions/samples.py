@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -56,6 +56,7 @@ from shared.api.parameters import (
     UpdateNetworkPolicy,
     UpdateSecret,
 )
+from tests.support.dying import Death, When
 
 Object = dict[str, Any]
 
@@ -94,6 +95,7 @@ SYSTEM: Final = "kube-system"
 SHARED: Final = (STORAGE_CLASS, SERVICE_ACCOUNT)
 """Kinds of what all targets have in common."""
 _CLASS: Final = "growing"
+_NOWHERE: Final = {"killed-actions": "nowhere"}
 _KEPT_EMPTY: Final = {"key": "killed-actions", "value": "", "effect": "NoSchedule"}
 
 
@@ -107,6 +109,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     then: list[Object] = []
     """Patches of the first of them before the step, each after the other has settled."""
     variant: str = ""
+    meanwhile: Object = {}
+    """What another workflow changes that holds the target; nothing where none is tried."""
     random: bool = False
     """Whether values are drawn, so that no two runs end alike."""
     replaced: bool = False
@@ -176,7 +180,7 @@ def _workload(kind: Kind, **spec: Any) -> Object:
 def _daemon_set(**placed: str) -> Object:
     """Return one that has a place nowhere, so that its rollouts end at once."""
     body = _workload(DAEMON_SET)
-    body["spec"]["template"]["spec"]["nodeSelector"] = {"killed-actions": "nowhere"}
+    body["spec"]["template"]["spec"]["nodeSelector"] = _NOWHERE
     return body | {"metadata": {"name": THIS, "labels": {"app": THIS}, **placed}}
 
 
@@ -238,17 +242,36 @@ _ACCOUNT: Final = {
     "kind": "ServiceAccount",
     "metadata": {"name": "mendflow-job"},
 }
-_TEMPLATE: Final = {
-    "apiVersion": "v1",
-    "kind": "PodTemplate",
-    "metadata": {"name": THIS},
-    "template": {"spec": {"containers": [{"name": "fix", "image": "registry.example/fix:1"}]}},
-}
+
+
+def _template(**placed: Any) -> Object:
+    pod = {"containers": [{"name": "fix", "image": "registry.example/fix:1"}], **placed}
+    return _object(POD_TEMPLATE, template={"spec": pod})
+
+
+_CUSTOM: Final = Sample(
+    action=Action.CUSTOM,
+    parameters=Custom(template=THIS, config={"SITE": "here"}),
+    objects=[_ACCOUNT, _template()],
+    replaced=True,
+)
+_ENDLESS: Final = msgspec.structs.replace(
+    _CUSTOM, variant="-endless", objects=[_ACCOUNT, _template(nodeSelector=_NOWHERE)]
+)
+_DRAIN: Final = Sample(
+    action=Action.DRAIN_NODE,
+    parameters=DrainNode(node=THIS, force=True),
+    objects=[_node(), _pod_on_node(1), _pod_on_node(2)],
+)
+_QUARANTINE: Final = Sample(
+    action=Action.QUARANTINE_POD, parameters=QuarantinePod(pod=THIS), objects=[_POD]
+)
 SAMPLES: Final[Sequence[Sample]] = (
     Sample(
         action=Action.SCALE_DEPLOYMENT,
         parameters=ScaleDeployment(deployment=THIS, replicas=0),
         objects=[_workload(DEPLOYMENT, replicas=1)],
+        meanwhile={"spec": {"replicas": 2}},
     ),
     Sample(
         action=Action.SCALE_STATEFULSET,
@@ -259,6 +282,7 @@ SAMPLES: Final[Sequence[Sample]] = (
         action=Action.UPDATE_HPA,
         parameters=UpdateHpa(hpa=THIS, max_replicas=7),
         objects=[_AUTOSCALER],
+        meanwhile={"spec": {"maxReplicas": 5}},
     ),
     Sample(
         action=Action.RESTART_DEPLOYMENT,
@@ -315,11 +339,7 @@ SAMPLES: Final[Sequence[Sample]] = (
         objects=[_node()],
         then=[{"spec": {"unschedulable": True}}],
     ),
-    Sample(
-        action=Action.DRAIN_NODE,
-        parameters=DrainNode(node=THIS, force=True),
-        objects=[_node(), _pod_on_node(1), _pod_on_node(2)],
-    ),
+    _DRAIN,
     Sample(
         action=Action.TAINT_NODE,
         parameters=TaintNode(node=THIS, key="spot", effect="PreferNoSchedule"),
@@ -334,6 +354,7 @@ SAMPLES: Final[Sequence[Sample]] = (
         action=Action.UPDATE_CONFIGMAP,
         parameters=UpdateConfigmap(config_map=THIS, data={"a": "9", "c": "3"}, remove=["b"]),
         objects=_CONFIG,
+        meanwhile={"data": {"a": "5"}},
     ),
     Sample(
         action=Action.UPDATE_SECRET,
@@ -344,6 +365,7 @@ SAMPLES: Final[Sequence[Sample]] = (
         action=Action.ROTATE_SECRETS,
         parameters=RotateSecrets(secret=THIS, keys=["a"]),
         objects=_SECRET,
+        meanwhile={"data": {"a": _encoded("five")}},
         random=True,
     ),
     Sample(
@@ -351,6 +373,7 @@ SAMPLES: Final[Sequence[Sample]] = (
         variant="-change",
         parameters=ApplyManifest(manifest=_manifest(c="3")),
         objects=_CONFIG,
+        meanwhile={"data": {"a": "5"}},
     ),
     Sample(
         action=Action.APPLY_MANIFEST,
@@ -369,12 +392,7 @@ SAMPLES: Final[Sequence[Sample]] = (
         ),
         objects=_CONFIG,
     ),
-    Sample(
-        action=Action.CUSTOM,
-        parameters=Custom(template=THIS, config={"SITE": "here"}),
-        objects=[_ACCOUNT, _TEMPLATE],
-        replaced=True,
-    ),
+    _CUSTOM,
     Sample(action=Action.DELETE_POD, parameters=DeletePod(pod=THIS), objects=[_POD]),
     Sample(
         action=Action.RESTART_POD,
@@ -382,7 +400,7 @@ SAMPLES: Final[Sequence[Sample]] = (
         objects=[_workload(STATEFUL_SET, replicas=1, serviceName=THIS)],
         replaced=True,
     ),
-    Sample(action=Action.QUARANTINE_POD, parameters=QuarantinePod(pod=THIS), objects=[_POD]),
+    _QUARANTINE,
     Sample(
         action=Action.UPDATE_NETWORK_POLICY,
         parameters=UpdateNetworkPolicy(networkpolicy=THIS, rules="policyTypes: [Egress]"),
@@ -394,3 +412,11 @@ SAMPLES: Final[Sequence[Sample]] = (
         objects=_claim(),
     ),
 )
+_KEPT: Final = Death(at=2, when=When.AFTER, of="PATCH kubernetesexecutions/status")
+"""The claim is written, and after it what is going to be done, or was."""
+HALVES: Final[Mapping[str, tuple[Sample, Death]]] = {
+    "cordoned": (_DRAIN, _KEPT),
+    "closed": (_QUARANTINE, Death(at=1, when=When.AFTER, of="POST networkpolicies")),
+    "begun": (_ENDLESS, _KEPT),
+}
+"""Actions of more than one change, and where an attempt of them is half done."""
