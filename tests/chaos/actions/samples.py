@@ -373,7 +373,6 @@ SAMPLES: Final[Sequence[Sample]] = (
         variant="-change",
         parameters=ApplyManifest(manifest=_manifest(c="3")),
         objects=_CONFIG,
-        meanwhile={"data": {"a": "5"}},
     ),
     Sample(
         action=Action.APPLY_MANIFEST,

@@ -49,7 +49,6 @@ SEED: Final = os.environ.get("SWEEP_SEED", str(time.monotonic_ns()))
 WHOLE: Final = ("rotate-secrets", "apply-manifest-new")
 """What keeps a state in a Secret, and what makes and deletes an object."""
 WHOLE_WAYS: Final = {f"{name}-{way}" for name in WHOLE for way in ("do", "undo")}
-SOME: Final = 2
 UNKNOWABLE: Final = {Action.DELETE_POD, Action.RESTART_POD, Action.CUSTOM}
 """What leaves no mark of its own on a target."""
 TIMEOUT_S: Final = 1800 if ALL else 300
@@ -120,10 +119,10 @@ async def _kill_at_points(ways: list[Way], sweep: Sweep) -> None:
 
 def _settled(sweep: Sweep) -> Iterator[Awaited]:
     """Yield steps to settle: of attempts that nobody took up, lost halfway, and done."""
-    for sample in _some(SAMPLES):
+    for sample in _some(SAMPLES, "unbegun"):
         unbegun = partial(sweep.settle, lost=None)
         yield _way(unbegun, sample, "unbegun", ends=ExecutionPhase.FAILED)
-    for sample in _some(SAMPLES):
+    for sample in _some(SAMPLES, "done"):
         done = partial(sweep.settle, lost=NEVER)
         is_known = sample.action not in UNKNOWABLE
         ends = ExecutionPhase.COMPLETED if is_known else ExecutionPhase.FAILED
@@ -135,13 +134,15 @@ def _settled(sweep: Sweep) -> Iterator[Awaited]:
 
 def _waited_for(sweep: Sweep) -> Iterator[Awaited]:
     """Yield actions on targets that another workflow took before their claim, and after it."""
-    for sample in _some([each for each in SAMPLES if each.meanwhile]):
-        yield _way(partial(sweep.wait, claimed=False), sample, "held")
-        yield _way(partial(sweep.wait, claimed=True), sample, "taken")
+    contended = [each for each in SAMPLES if each.meanwhile]
+    for what, claimed in (("held", False), ("taken", True)):
+        for sample in _some(contended, what):
+            yield _way(partial(sweep.wait, claimed=claimed), sample, what)
 
 
-def _some(samples: Sequence[Sample]) -> Sequence[Sample]:
-    return samples if ALL else sorted(samples, key=lambda each: _drawn_for(each.name))[:SOME]
+def _some(samples: Sequence[Sample], what: str) -> Sequence[Sample]:
+    """Return all of them, or the one that is drawn."""
+    return samples if ALL else [samples[_drawn_for(what) % len(samples)]]
 
 
 def _drawn_for(name: str) -> int:
