@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from services.executor.core.blocked import TYPE as BLOCKED
 from services.rollback.core.undo import Undo, undo_of
 from shared.api.enums import (
     ExecutionKind,
@@ -115,6 +116,9 @@ class Sweep:
             held = await self._executions.fetch(self._namespace, holder)
             assert held is not None
             assert held.is_terminal, f"{name} killed {death}: nobody waited"
+            # Before its claim, it says so, and its time does not run.
+            told_so = any(each.type == BLOCKED for each in ended.execution.status.conditions)
+            assert told_so is not claimed, f"{name} killed {death}: {ended.execution.status}"
             undone = await self._undo(sample, ended, NEVER)
             assert undone.after.essence == ended.before.essence, f"{name} killed {death}: undo"
             return ended
