@@ -227,8 +227,17 @@ def _problems(point: Point, requests: list[Request]) -> list[str]:
 def _captured(ended: Ended) -> dict[str, str]:
     """Return the fields before the change, as they are given back by its undo."""
     captured = ended.execution.status.rollback_information
-    before = captured.before if captured is not None else {}
-    return {key: each.replace(ended.name, "(name)") for key, each in before.items()}
+    if captured is None:
+        return {}
+    own = {captured.kept_in: "(kept)", ended.name: "(name)"}
+    own.pop("", None)
+    return {key: _neutral(each, own) for key, each in captured.before.items()}
+
+
+def _neutral(text: str, own: dict[str, str]) -> str:
+    for name, neutral in own.items():
+        text = text.replace(name, neutral)
+    return text
 
 
 def _asked(ended: Ended, requests: list[Request]) -> Counter[str]:
