@@ -4,7 +4,7 @@ from shared.clock import SystemClock
 from shared.policy.engine import WorkerEngine
 from tests.perf.neighbours import Waits, measured
 
-ROUNDS = 10
+ROUNDS = 25
 SECONDS = 3
 
 
