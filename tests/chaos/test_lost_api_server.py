@@ -26,7 +26,7 @@ def test_a_killed_api_server_changes_nothing(cluster: "LocalCluster") -> None:
 
     world.begin()
     world.trail.wait_for(16)
-    _lose_api_server(cluster)
+    _lose_api_server(cluster, world)
 
     world.finish(seconds=SLOW_S)
 
@@ -44,7 +44,7 @@ def test_a_claim_outlives_the_api_server(cluster: "LocalCluster") -> None:
 
     world.begin()
     eventually(lambda: {"items": world.kubectl.items("kex")}, _is_claimed)
-    _lose_api_server(cluster)
+    _lose_api_server(cluster, world)
     world.kubectl.apply(deployment("late"))
 
     world.finish()
@@ -54,8 +54,9 @@ def _is_claimed(executions: Object) -> bool:
     return any(each.get("status", {}).get("claimedBy") for each in executions["items"])
 
 
-def _lose_api_server(cluster: "LocalCluster") -> None:
+def _lose_api_server(cluster: "LocalCluster", world: World) -> None:
     cluster.kill(APISERVER)
+    world.trail.has_gaps = True
     time.sleep(AWAY_S)
     cluster.restart(APISERVER)
 

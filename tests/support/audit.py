@@ -52,6 +52,8 @@ class AuditTrail:
         self._marker = f'"namespace":"{namespace}"'.encode()
         self._rest = b""
         self._changes: list[Change] = []
+        self.has_gaps = False
+        """Whether who writes the log was killed: what it had just granted is not in it."""
 
     def changes(self, *resources: str) -> list[Change]:
         """Return the changes of these resources so far, in the order they were written down."""
@@ -113,14 +115,14 @@ class AuditTrail:
     def _is_judged(self, created: Change) -> bool:
         """Return whether the workflow said that the change is allowed when it was created.
 
-        Versions of all objects are of one count. A write that the log lacks the object of is
-        seen in the next one.
+        Versions of all objects are of one count. A write that the log lacks, or lacks the
+        object of, is seen in the next one.
         """
         spec = created.object["spec"]
         versions = self._versions("workflowexecutions", spec["workflowExecutionRef"]["name"])
         before = [change for change in versions if 0 < change.version < created.version]
         after = [change for change in versions if change.version > created.version]
-        lost = any(not change.version for change in versions)
+        lost = self.has_gaps or any(not change.version for change in versions)
         seen = [*before[-1:], *(after[:1] if lost else [])]
         return any(_allows(change.object, spec) for change in seen)
 

@@ -143,7 +143,10 @@ class World:
             effects = self.trail.effects(target["metadata"]["name"])
             assert target["metadata"]["generation"] == 1 + len(effects), self.story()
         self.check_trail()
-        assert self._audited.differences(self.kubectl.namespace, executions) == []
+        told = self._audited.differences(
+            self.kubectl.namespace, executions, has_gaps=self.trail.has_gaps
+        )
+        assert told == []
 
     def _check_objects(self, case: Case, done: Object, executions: list[Object]) -> None:
         status = done["status"]
