@@ -138,8 +138,8 @@ class JobRunner:
         match judge(job):
             case Done() as done:
                 return done
-            case Broken(error=error, message=message, reason=reason):
-                raise RefusedError(error, message, reason=reason)
+            case Broken() as broken:
+                raise broken.as_error()
             case NotYet():
                 pass
         return await self._settling.wait(self._address, judge, if_stopped=_STOPPED)

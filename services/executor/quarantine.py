@@ -4,7 +4,6 @@ It selects the one pod by the label that holds its uid, lets nothing in, and let
 out. It belongs to the pod, and goes with it.
 """
 
-from hashlib import sha256
 from typing import Final
 
 from services.executor.core.changes import RefusedError
@@ -14,10 +13,10 @@ from shared.api.groups import NETWORK_POLICY, POD
 from shared.api.meta import QUARANTINE_LABEL
 from shared.errors import AlreadyExistsError, ConflictError, NotFoundError
 from shared.kube.port import Object
+from shared.workflow.names import fitting
 
 _DNS: Final = 53
 _LONGEST_NAME: Final = 253
-_HASH_LENGTH: Final = 8
 
 
 class Quarantine:
@@ -73,11 +72,7 @@ class Quarantine:
 
 def policy_name(pod: str) -> str:
     """Return the name of the policy around a pod of that name."""
-    name = f"quarantine-{pod}"
-    if len(name) <= _LONGEST_NAME:
-        return name
-    mark = f"-{sha256(pod.encode()).hexdigest()[:_HASH_LENGTH]}"
-    return name[: _LONGEST_NAME - len(mark)].rstrip("-.") + mark
+    return fitting(f"quarantine-{pod}", longest=_LONGEST_NAME, of=pod)
 
 
 def policy(name: str, pod: Object) -> Object:

@@ -10,7 +10,6 @@ from services.executor.core.changes import (
     Done,
     NotYet,
     Object,
-    RefusedError,
     Verdict,
     cancelled,
     too_late,
@@ -49,8 +48,8 @@ class Settling:
             match judge(live):
                 case Done() as done:
                     return done
-                case Broken(error=error, message=message, reason=reason):
-                    raise RefusedError(error, message, reason=reason)
+                case Broken() as broken:
+                    raise broken.as_error()
                 case NotYet(message=message):
                     progress = message
             if self._stop.asked:

@@ -36,6 +36,21 @@ def execution_name(
     return ExecutionName(readable[: _MAX_NAME - len(suffix)].rstrip("-") + suffix)
 
 
+def fitting(readable: str, *, longest: int, of: str, suffix: str = "") -> str:
+    """Return a name with its suffix; one that is too long is cut, and bears a hash instead.
+
+    Args:
+        readable: what the name begins with.
+        longest: characters that it may have.
+        of: what it is the name of, which the hash tells from all that begins alike.
+        suffix: what it ends with.
+    """
+    if len(readable) + len(suffix) <= longest:
+        return readable + suffix
+    mark = f"-{sha256(of.encode()).hexdigest()[:_HASH_LENGTH]}{suffix}"
+    return readable[: longest - len(mark)].rstrip("-.") + mark
+
+
 def spec_hash(*parts: object) -> str:
     """Return a hash of what an execution does, without fence and intent."""
     encoded = msgspec.json.encode(parts, order="deterministic")

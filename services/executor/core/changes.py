@@ -75,6 +75,10 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     reason: str = "ActionFailed"
 
+    def as_error(self) -> "RefusedError":
+        """Return the end of the step."""
+        return RefusedError(self.error, self.message, reason=self.reason)
+
 
 Verdict = Done | NotYet | Broken
 

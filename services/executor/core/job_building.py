@@ -8,7 +8,6 @@ template can be made from them.
 import math
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -32,11 +31,10 @@ from shared.effects.job_environment import verbatim
 from shared.effects.pod_templates import RESERVED, SERVICE_ACCOUNT
 from shared.ids import Uid
 from shared.workflow import durations
-from shared.workflow.names import execution_name, operation_id
+from shared.workflow.names import execution_name, fitting, operation_id
 
 _MAX_NAME: Final = 63
 _SUFFIX: Final = "-job"
-_HASH_LENGTH: Final = 8
 _USER: Final = 65532
 _KEPT_S: Final = 300
 _GRACE_S: Final = 30
@@ -50,11 +48,7 @@ _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?
 
 def job_name(execution: str) -> str:
     """Return the name of the Job of an execution, short enough to be the label of its pods."""
-    plain = f"{execution}{_SUFFIX}"
-    if len(plain) <= _MAX_NAME:
-        return plain
-    mark = f"-{sha256(execution.encode()).hexdigest()[:_HASH_LENGTH]}{_SUFFIX}"
-    return execution[: _MAX_NAME - len(mark)].rstrip("-.") + mark
+    return fitting(execution, longest=_MAX_NAME, of=execution, suffix=_SUFFIX)
 
 
 def name_for(claim: KubernetesExecution) -> str:
