@@ -37,6 +37,7 @@ from shared.kube.errors import OVERLOAD
 from shared.kube.port import Object
 from shared.kube.selectors import labels_query
 from shared.telemetry import foreign_logs
+from shared.workflow.undone import UNKNOWN
 
 if TYPE_CHECKING:
     from shared.api.results import DryRunResults
@@ -202,7 +203,7 @@ class JobRunner:
         """Stop before a Job that is not wanted any more, or that ran once already."""
         if jobs.was_created(self._held.now):
             self.job_name = self._address.name
-            raise RefusedError(ErrorType.UNKNOWN_ERROR, jobs.GONE, reason="Unknown")
+            raise RefusedError(ErrorType.UNKNOWN_ERROR, jobs.GONE, reason=UNKNOWN)
         if self._stop.asked:
             raise changes.cancelled("cancelled before the Job was created")
 
@@ -250,7 +251,7 @@ class JobRunner:
                 await self._read_log(jobs.picked(pods))
             parts.append(await self._end(uid))
         message = "; ".join(filter(None, parts))[:_MAX_MESSAGE]
-        return RefusedError(ErrorType.UNKNOWN_ERROR, message, reason="Unknown")
+        return RefusedError(ErrorType.UNKNOWN_ERROR, message, reason=UNKNOWN)
 
     async def _explained(self, uid: str, error: RefusedError) -> RefusedError:
         """Return the error with what the pods tell; end what still runs of the Job.

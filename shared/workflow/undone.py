@@ -11,6 +11,8 @@ from shared.api.workflow_status import ExecutionPlan, Rollback, RollbackStep
 
 DRIFTED: Final = "RollbackSkippedDrift"
 """Why an undo is skipped: somebody else has changed the target since."""
+UNKNOWN: Final = "Unknown"
+"""Why a step or an undo failed: its execution or its Job is gone, and what it did not known."""
 UNDECIDED: Final = "DriftNeedsDecision"
 """Why an undo waits: somebody else has changed the target, and the step says to ask."""
 _MAX_MESSAGE: Final = 256

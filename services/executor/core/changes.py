@@ -18,6 +18,7 @@ from shared.api.results import CustomResult, StepResult
 from shared.effects.forms import Form
 from shared.effects.targets import Address
 from shared.errors import MendflowError
+from shared.workflow.undone import UNKNOWN
 
 __all__ = ["Address"]
 
@@ -107,7 +108,7 @@ def removed(address: Address) -> StepResult:
 def unknown(what: str) -> RefusedError:
     """Return the end of a step whose execution was deleted, and what is not known of it."""
     message = f"its execution was deleted, and {what}"
-    return RefusedError(ErrorType.UNKNOWN_ERROR, message, reason="Unknown")
+    return RefusedError(ErrorType.UNKNOWN_ERROR, message, reason=UNKNOWN)
 
 
 def cancelled(message: str) -> RefusedError:
@@ -143,7 +144,6 @@ class Drifted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _SHOWN: Final = 4
-DRIFT_REASON: Final = "RollbackSkippedDrift"
 
 
 def judge_undo(

@@ -15,6 +15,7 @@ from shared.api.execution import KubernetesExecution
 from shared.api.groups import JOB
 from shared.api.meta import WORKFLOW_UID_LABEL
 from shared.api.results import CustomResult, StepResult
+from shared.workflow.undone import UNKNOWN
 
 GONE: Final = "the Job was deleted before it ended; how far it came is not known"
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
@@ -60,7 +61,7 @@ def has_ended(job: Object) -> bool:
 def judge(job: Object | None, *, uid: str, action: Action) -> Verdict:
     """Say how the Job of that uid stands; None is for one that is not there."""
     if job is None or job["metadata"]["uid"] != uid:
-        return Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE, reason="Unknown")
+        return Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE, reason=UNKNOWN)
     conditions = _true_conditions(job)
     if "Complete" in conditions:
         output = f"Job {job['metadata']['name']} is complete"
@@ -69,7 +70,7 @@ def judge(job: Object | None, *, uid: str, action: Action) -> Verdict:
     if "Failed" in conditions:
         return _failed(conditions["Failed"])
     if job["metadata"].get("deletionTimestamp"):
-        return Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE, reason="Unknown")
+        return Broken(error=ErrorType.UNKNOWN_ERROR, message=GONE, reason=UNKNOWN)
     if (job.get("spec") or {}).get("suspend"):
         return NotYet(message="it is suspended")
     active = (job.get("status") or {}).get("active")

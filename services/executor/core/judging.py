@@ -7,6 +7,7 @@ from services.executor.core import changes, paths
 from services.executor.core.changes import Object, RefusedError, State
 from shared.api.enums import ErrorType
 from shared.api.execution import KubernetesExecution, RollbackOf
+from shared.workflow.undone import DRIFTED
 
 _NAMED: Final = 4
 
@@ -20,7 +21,7 @@ def undoes(undo: RollbackOf, state: State, live: Object) -> bool:
     observed = paths.observed(live, state.after)
     match changes.judge_undo(undo, state, observed, live["metadata"]["uid"]):
         case changes.Drifted(message=message):
-            raise RefusedError(ErrorType.RESOURCE_CONFLICT, message, reason=changes.DRIFT_REASON)
+            raise RefusedError(ErrorType.RESOURCE_CONFLICT, message, reason=DRIFTED)
         case changes.AlreadyUndone():
             return False
         case changes.Restore():

@@ -13,7 +13,7 @@ import msgspec
 from services.rollback.core import drift
 from services.rollback.core.bounds import GRACE, Bounds, deadline_of, retry_time, whole_time
 from services.rollback.core.guarding import Safety, guarded
-from services.rollback.core.repeating import UNKNOWN, can_be_repeated, lost_end
+from services.rollback.core.repeating import can_be_repeated, lost_end
 from services.rollback.core.undo import Executions, NoUndo, undo_of
 from shared.api.enums import (
     ErrorType,
@@ -28,7 +28,7 @@ from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import Rollback, RollbackStep
 from shared.workflow import durations
 from shared.workflow.executions import name_of
-from shared.workflow.undone import DRIFTED
+from shared.workflow.undone import DRIFTED, UNKNOWN
 
 TIMED_OUT: Final = "TimedOut"
 RETRYING: Final = "Retrying"

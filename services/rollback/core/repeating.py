@@ -13,8 +13,8 @@ from shared.api.execution import KubernetesExecution
 from shared.api.workflow import WorkflowExecution
 from shared.api.workflow_status import RollbackStep
 from shared.effects.catalogue import CATALOGUE, Family, canonical
+from shared.workflow.undone import UNKNOWN
 
-UNKNOWN: Final = "Unknown"
 _UNMARKED: Final = frozenset({Family.JOBS, Family.PODS})
 _GONE: Final = "its execution was deleted, and nobody knows what it did"
 

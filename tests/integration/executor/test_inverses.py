@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from services.executor.core import paths
-from services.executor.core.changes import DRIFT_REASON
 from shared.api.enums import Action, ErrorType, ExecutionPhase
 from shared.api.execution import KubernetesExecution
 from shared.api.groups import DEPLOYMENT, NETWORK_POLICY, SERVICE, STATEFUL_SET
 from shared.api.meta import LAST_OPERATIONS_ANNOTATION
 from shared.effects.catalogue import CATALOGUE
 from shared.kube.port import Object
+from shared.workflow.undone import DRIFTED
 from tests.support.acts import Act, Acts
 from tests.support.inverses.case import Case
 from tests.support.inverses.cases import CASES
@@ -212,7 +212,7 @@ def _has_drifted(undo: KubernetesExecution) -> None:
     results = undo.status.execution_results
     assert results is not None
     assert undo.status.phase is ExecutionPhase.FAILED, undo.status
-    assert (results.error_type, results.reason) == (ErrorType.RESOURCE_CONFLICT, DRIFT_REASON)
+    assert (results.error_type, results.reason) == (ErrorType.RESOURCE_CONFLICT, DRIFTED)
     assert undo.status.effects == []
 
 
