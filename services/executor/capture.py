@@ -154,14 +154,13 @@ class Captures:
 
     async def _told(self, execution: KubernetesExecution, state: State, name: str) -> State:
         """Return what may be said of a state that is kept, and whether it goes on from another."""
-        told, spec = keeping.shown(state, name), execution.spec
-        attempts = await self._attempts(execution) if spec.attempt > 1 else {}
+        told = keeping.shown(state, name)
+        attempts = await self._attempts(execution) if execution.spec.attempt > 1 else {}
         captured = [
-            each.status.rollback_information
-            for _, each in sorted(attempts.items())
-            if each.status.rollback_information is not None
+            attempts[number].status.rollback_information
+            for number in sorted(attempts, reverse=True)
         ]
-        earlier = next((each for each in reversed(captured) if each.available), None)
+        earlier = next((each for each in captured if each is not None and each.available), None)
         if earlier is None or not earlier.kept_in:
             return told
         try:

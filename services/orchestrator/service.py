@@ -79,8 +79,9 @@ class Orchestrator:
         view = await self._context.workflows.fetch(key.namespace, key.name)
         if view is None or view.workflow.metadata.uid != key.uid:
             return await self._gone(key)
-        executions = await self._read(view.workflow)
-        deleted = self._deleted(view.workflow, executions, hints)
+        names = ledger_names(view.workflow)
+        executions = await self._read(key.namespace, names)
+        deleted = self._deleted(names, executions, hints)
         undisputed = self._decision(view.workflow, executions, deleted, None)
         guards = await self._guard.ask(view.workflow, undisputed)
         decided = self._decision(view.workflow, executions, deleted, guards)
@@ -102,9 +103,9 @@ class Orchestrator:
             return await self.reconcile(key, hints)
         return Ack(note=f"{len(saved.status.tokens)} tokens")
 
-    async def _read(self, workflow: WorkflowExecution) -> dict[ExecutionName, KubernetesExecution]:
-        names = ledger_names(workflow)
-        namespace = workflow.metadata.namespace
+    async def _read(
+        self, namespace: str, names: Sequence[ExecutionName]
+    ) -> dict[ExecutionName, KubernetesExecution]:
         found = await asyncio.gather(
             *(self._context.executions.fetch(namespace, name) for name in names)
         )
@@ -112,13 +113,13 @@ class Orchestrator:
 
     def _deleted(
         self,
-        workflow: WorkflowExecution,
+        names: Sequence[ExecutionName],
         executions: dict[ExecutionName, KubernetesExecution],
         hints: Sequence[Hint],
     ) -> frozenset[ExecutionName]:
         """Return the executions that somebody deleted; a message counts for what is not there."""
         told = {ExecutionName(h.execution) for h in hints if h.fact == Fact.KEX_DELETED}
-        known = self._sightings.deleted(ledger_names(workflow), executions)
+        known = self._sightings.deleted(names, executions)
         for each in executions.values():
             self._sightings.add(each)
         return known | (told - executions.keys())

@@ -3,7 +3,7 @@
 Reverse topological, ties by latest completion first (requirements 3.3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -71,12 +71,15 @@ def undo_order(workflow: WorkflowExecution, executions: Executions) -> list[Step
     that has not ended well is among them if an execution of it completed.
     """
     needs = foundations(workflow)
+    completed = {
+        step.name: _completed(workflow, step, executions) for step in workflow.status.steps
+    }
     left = {
         step.name: step
         for step in workflow.status.steps
-        if _was_changed(step) or _completed(workflow, step, executions)
+        if _was_changed(step) or completed[step.name]
     }
-    ended = _ends_of(workflow, list(left.values()), executions)
+    ended = _ends_of(workflow, list(left.values()), completed)
     order: list[StepStatus] = []
     while left:
         needed = frozenset[str]().union(*(needs.get(name, frozenset()) for name in left))
@@ -103,16 +106,17 @@ def _completed(
 
 
 def _ends_of(
-    workflow: WorkflowExecution, steps: Sequence[StepStatus], executions: Executions
+    workflow: WorkflowExecution,
+    steps: Sequence[StepStatus],
+    completed: Mapping[str, Sequence[KubernetesExecution]],
 ) -> dict[str, tuple[int, datetime]]:
     """Return what tells which step ended later than another one.
 
     Their times come from the clocks of several executors. Where one step ran at a time, the
     fences of their tokens say it better, if they are known of all.
     """
-    completed = {step.name: _completed(workflow, step, executions) for step in steps}
     sequential = workflow.spec.execution_strategy.mode is ExecutionMode.SEQUENTIAL
-    by_fence = sequential and all(completed.values())
+    by_fence = sequential and all(completed[step.name] for step in steps)
     return {
         step.name: (
             max(each.spec.fence for each in completed[step.name]) if by_fence else 0,
